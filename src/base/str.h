@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* str — growing strings and string vectors. */
+#include "base/alloc.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+
+struct strbuf {
+        char *data; /* NUL-terminated once anything was added; NULL when empty */
+        size_t len, cap;
+};
+void strbuf_add(struct strbuf *b, const char *s);
+void strbuf_add_len(struct strbuf *b, const void *s, size_t n);
+void strbuf_addf(struct strbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void strbuf_addv(struct strbuf *b, const char *fmt, va_list ap);
+char *strbuf_take(struct strbuf *b);      /* never NULL: "" when empty; the buffer is left empty */
+void strbuf_release(struct strbuf *b);
+#define AUTO_STRBUF AUTO(strbuf_release) struct strbuf
+
+struct strv {
+        char **v; /* NULL-terminated once anything was added */
+        size_t n, cap;
+};
+void strv_add(struct strv *s, const char *str);
+void strv_add_take(struct strv *s, char *str);
+void strv_addf(struct strv *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+bool strv_contains(const struct strv *s, const char *str);
+void strv_release(struct strv *s);
+#define AUTO_STRV AUTO(strv_release) struct strv
+/* Environment-style vectors: "NAME=value"; replaces an entry of the same name. */
+void strv_env_set(struct strv *env, const char *assignment);
+const char *strv_env_get(const struct strv *env, const char *name);
+/* Splits at every @sep; empty parts are kept. */
+void strv_split(struct strv *s, const char *str, char sep);
+
+bool str_starts(const char *s, const char *prefix);
+bool str_ends(const char *s, const char *suffix);
+static inline bool str_empty(const char *s)
+{
+        return !s || !*s;
+}
+bool str_is_hex(const char *s, size_t n); /* exactly n lower-case hexadecimal digits, then NUL */

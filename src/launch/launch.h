@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * launch — from a spec to a running pid 1, or to a further process in a running container.
+ *
+ * Process: the monitor, single-threaded, already inside U (idmap_userns_enter). The caller is the parent of what is started.
+ * Protocol with the child: stage.h. Everything fails with the stage's words and the object it failed on; a failing exec is
+ * ERR_EXEC_DENIED (126) or ERR_EXEC_MISSING (127).
+ */
+#include "base/macros.h"
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct err;
+struct spec;
+struct spec_process;
+struct launch_plan;
+
+struct launch_io {
+        int in, out, err;    /* become 0, 1, 2 of the process; borrowed. -EBADF: /dev/null. Ignored with a terminal */
+        const int *preserve; /* become 3…; borrowed */
+        size_t n_preserve;
+};
+struct launched {
+        pid_t pid; /* as seen by the caller */
+        int pidfd; /* owned by the caller */
+        int terminal; /* pty master when spec.process.terminal, non-blocking; owned by the caller; else -EBADF */
+        pid_t helper; /* fuse-overlayfs, our child; 0 none */
+        int helper_pidfd;
+};
+/* Step 1: everything that can be decided, opened and compiled. @root_fd: data root that relative layer paths refer to. @cache_fd: filter cache. */
+int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret, struct err **reterr);
+struct launch_plan *launch_plan_free(struct launch_plan *p);
+DEFINE_CLEANUP(struct launch_plan *, launch_plan_free);
+/* Step 2: clone, maps, stages; returns once the program runs (EOF after NEXT_IS_EXEC). On failure nothing is left behind. */
+int launch_start(struct launch_plan *p, const struct launch_io *io, struct launched *ret, struct err **reterr);
+
+/* A further process: joins every namespace of @container_pidfd (all that differ from ours), then the same last stages. @s gives the
+ * container's security (capabilities, seccomp, masked environment); @process what to run. Caller need not be in U: enters through the pidfd. */
+struct launch_exec_opts {
+        const struct spec *spec;            /* the container's */
+        const struct spec_process *process; /* what to execute */
+        int container_pidfd;
+        bool privileged;
+};
+int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd, const struct launch_io *io, struct launched *ret, struct err **reterr);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * protocol — what kelp and kelp-monitor say to each other. The only header of monitor/ that others may include.
+ *
+ * Start: kelp runs "kelp-monitor run ROOT ID" or "kelp-monitor exec ROOT ID" with the descriptors below and waits on STATUS.
+ *   0–2   /dev/null (passthrough log driver: the caller's own)
+ *   3     STATUS, SOCK_SEQPACKET: one JSON object per datagram, monitor → kelp
+ *   4     ATTACH, SOCK_STREAM, or /dev/null when detached: the first attached client
+ *   5     REQUEST (exec only): a memfd with the JSON of the exec request
+ *   6…    preserved descriptors (--preserve-fds), if any
+ *
+ * STATUS messages, in order:
+ *   {"event":"started","pid":N}                       the program runs
+ *   {"event":"error","error":{…err_encode…}}          it does not; the monitor has cleaned up and exits
+ *   {"event":"exited","code":N,"oom":false}           after the exit record is on disk and every byte of output was delivered
+ * EOF without "exited" or "error": the monitor was killed.
+ *
+ * ATTACH framing, both directions: struct attach_frame, then len bytes.
+ *   client → monitor: STDIN data; STDIN_EOF; RESIZE (payload: struct attach_size)
+ *   monitor → client: STDOUT, STDERR data (with a terminal everything is STDOUT); DETACHED
+ * Further clients connect to <runtime>/<id>.sock (SOCK_STREAM, same framing; SO_PEERCRED must be our uid).
+ */
+#include <stdint.h>
+
+#define MONITOR_FD_STATUS 3
+#define MONITOR_FD_ATTACH 4
+#define MONITOR_FD_REQUEST 5
+#define MONITOR_FD_PRESERVE 6
+
+enum attach_type { ATTACH_STDIN = 0, ATTACH_STDOUT = 1, ATTACH_STDERR = 2, ATTACH_STDIN_EOF = 3, ATTACH_RESIZE = 4, ATTACH_DETACHED = 5 };
+#define ATTACH_FRAME_MAX 65536
+struct attach_frame {
+        uint8_t type, zero[3];
+        uint32_t len; /* big-endian, ≤ ATTACH_FRAME_MAX; a larger one ends the connection */
+};
+struct attach_size {
+        uint16_t rows, cols; /* big-endian */
+};
