@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* output — see output.h. */
+#include "cli/output.h"
+
+#include "base/err.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/str.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define COLUMN_MIN 10 /* Docker's tab writer: at least this wide, */
+#define COLUMN_GAP 3  /* with this much behind the longest cell */
+
+enum output_mode { MODE_TABLE, MODE_TEXT, MODE_JSON };
+
+struct output {
+        enum output_mode mode;
+        struct format *format;
+        struct strv lines; /* table: rows with tabs between the cells, held back until the widths are known */
+};
+
+/* ---- words -------------------------------------------------------------------------------------- */
+
+int output_text(const char *s, size_t n, struct err **reterr)
+{
+        if (fwrite(s, 1, n, stdout) == n || errno == EPIPE)
+                return 0;
+        return err_sys(reterr, errno ? errno : EIO, "write to standard output");
+}
+
+int output_printf(struct err **reterr, const char *fmt, ...)
+{
+        AUTO_FREE char *s = NULL;
+        va_list ap;
+
+        va_start(ap, fmt);
+        s = xvasprintf(fmt, ap);
+        va_end(ap);
+        return output_text(s, strlen(s), reterr);
+}
+
+char *output_size(uint64_t bytes, char buf[OUTPUT_SIZE_MAX])
+{
+        static const char *const units[] = {"B", "kB", "MB", "GB", "TB", "PB", "EB"};
+        double v = (double)bytes;
+        size_t i = 0;
+
+        while (v >= 1000.0 && i + 1 < ARRAY_SIZE(units)) {
+                v /= 1000.0;
+                i++;
+        }
+        /* Three significant digits may round up to "1e+03": then the next unit says it. */
+        if (v >= 999.5 && i + 1 < ARRAY_SIZE(units)) {
+                v /= 1000.0;
+                i++;
+        }
+        snprintf(buf, OUTPUT_SIZE_MAX, "%.3g%s", v, units[i]);
+        return buf;
+}
+
+char *output_id(const char *id, bool full)
+{
+        const char *colon = strchr(id, ':');
+
+        if (full)
+                return xstrdup(id);
+        return xstrndup(colon ? colon + 1 : id, 12);
+}
+
+/* Characters, not bytes: continuation bytes of UTF-8 do not count. */
+static size_t count_chars(const char *s, size_t n)
+{
+        size_t chars = 0;
+
+        for (size_t i = 0; i < n; i++)
+                chars += ((unsigned char)s[i] & 0xc0) != 0x80;
+        return chars;
+}
+
+char *output_ellipsis(const char *s, size_t max)
+{
+        size_t n = strlen(s), i = 0, chars = 0;
+
+        if (count_chars(s, n) <= max || max == 0)
+                return xstrdup(s);
+        for (; i < n; i++) {
+                if (((unsigned char)s[i] & 0xc0) != 0x80 && ++chars == max)
+                        break;
+        }
+        return xasprintf("%.*s…", (int)i, s);
+}
+
+/* ---- JSON --------------------------------------------------------------------------------------- */
+
+static void write_string(struct strbuf *out, const char *s, size_t n)
+{
+        strbuf_add(out, "\"");
+        for (size_t i = 0; i < n; i++) {
+                unsigned char c = (unsigned char)s[i];
+
+                if (c == '"' || c == '\\')
+                        strbuf_addf(out, "\\%c", c);
+                else if (c == '\n')
+                        strbuf_add(out, "\\n");
+                else if (c == '\t')
+                        strbuf_add(out, "\\t");
+                else if (c == '\r')
+                        strbuf_add(out, "\\r");
+                else if (c < 0x20 || c == 0x7f)
+                        strbuf_addf(out, "\\u%04x", c);
+                else
+                        strbuf_add_len(out, s + i, 1);
+        }
+        strbuf_add(out, "\"");
+}
+
+static void new_line(struct strbuf *out, unsigned indent, unsigned depth)
+{
+        if (indent)
+                strbuf_addf(out, "\n%*s", (int)(indent * depth), "");
+}
+
+static void write_value(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth);
+
+static void write_map(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth)
+{
+        bool first = true;
+
+        if (json_object_object_length(v) == 0) {
+                strbuf_add(out, "{}");
+                return;
+        }
+        strbuf_add(out, "{");
+        json_object_object_foreach(v, key, member)
+        {
+                if (!first)
+                        strbuf_add(out, ",");
+                first = false;
+                new_line(out, indent, depth + 1);
+                write_string(out, key, strlen(key));
+                strbuf_add(out, indent ? ": " : ":");
+                write_value(out, member, indent, depth + 1);
+        }
+        new_line(out, indent, depth);
+        strbuf_add(out, "}");
+}
+
+static void write_list(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth)
+{
+        size_t n = json_object_array_length(v);
+
+        if (n == 0) {
+                strbuf_add(out, "[]");
+                return;
+        }
+        strbuf_add(out, "[");
+        for (size_t i = 0; i < n; i++) {
+                if (i)
+                        strbuf_add(out, ",");
+                new_line(out, indent, depth + 1);
+                write_value(out, json_object_array_get_idx(v, i), indent, depth + 1);
+        }
+        new_line(out, indent, depth);
+        strbuf_add(out, "]");
+}
+
+static void write_value(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth)
+{
+        switch (json_object_get_type(v)) {
+        case json_type_object:
+                write_map(out, v, indent, depth);
+                break;
+        case json_type_array:
+                write_list(out, v, indent, depth);
+                break;
+        case json_type_string:
+                write_string(out, json_object_get_string(v), (size_t)json_object_get_string_len(v));
+                break;
+        case json_type_null:
+        case json_type_boolean:
+        case json_type_int:
+        case json_type_double:
+                strbuf_add(out, json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN));
+                break;
+        }
+}
+
+void output_json(struct strbuf *out, struct json_object *value, unsigned indent)
+{
+        write_value(out, value, indent, 0);
+}
+
+static int inspect_template(struct json_object *const *values, size_t n, const char *text, struct err **reterr)
+{
+        AUTO(format_freep) struct format *f = NULL;
+        AUTO_STRBUF out = {0};
+        int r = format_parse(text, &f, reterr);
+
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                r = format_render(f, values[i], &out, reterr);
+                strbuf_add(&out, "\n");
+        }
+        return r < 0 ? r : output_text(out.data ? out.data : "", out.len, reterr);
+}
+
+int output_inspect(struct json_object *const *values, size_t n, const char *format, struct err **reterr)
+{
+        AUTO_STRBUF out = {0};
+
+        if (format && strcmp(format, "json") != 0)
+                return inspect_template(values, n, format, reterr);
+        if (n == 0) {
+                strbuf_add(&out, "[]\n");
+                return output_text(out.data, out.len, reterr);
+        }
+        for (size_t i = 0; i < n; i++) {
+                strbuf_add(&out, i ? "," : "[");
+                if (!format)
+                        strbuf_add(&out, "\n    ");
+                write_value(&out, values[i], format ? 0 : 4, 1);
+        }
+        strbuf_add(&out, format ? "]\n" : "\n]\n");
+        return output_text(out.data, out.len, reterr);
+}
+
+/* ---- listings ----------------------------------------------------------------------------------- */
+
+struct output *output_free(struct output *out)
+{
+        if (!out)
+                return NULL;
+        out->format = format_free(out->format);
+        strv_release(&out->lines);
+        free(out);
+        return NULL;
+}
+
+/* The headings are the template rendered over an object that maps every field to its heading. */
+static int add_headings(struct output *out, const struct column *columns, struct err **reterr)
+{
+        AUTO_JSON *row = json_object_new_object();
+        AUTO_STRBUF line = {0};
+        int r;
+
+        for (const struct column *c = columns; c->field; c++)
+                json_add_string(row, c->field, c->heading);
+        r = format_render(out->format, row, &line, reterr);
+        if (r < 0)
+                return r;
+        strv_add_take(&out->lines, strbuf_take(&line));
+        return 0;
+}
+
+int output_new(const struct output_opts *o, struct output **ret, struct err **reterr)
+{
+        AUTO(output_freep) struct output *out = xnew(struct output);
+        const char *text = o->format;
+        AUTO_FREE char *quiet = NULL;
+        int r;
+
+        if (o->quiet && str_empty(text)) {
+                quiet = xasprintf("{{.%s}}", o->quiet_field);
+                text = quiet;
+        }
+        if (str_empty(text) || strcmp(text, "table") == 0) {
+                text = o->table;
+                out->mode = MODE_TABLE;
+        } else if (strcmp(text, "json") == 0) {
+                text = "";
+                out->mode = MODE_JSON;
+        } else if (str_starts(text, "table ")) {
+                text += strlen("table ");
+                out->mode = MODE_TABLE;
+        } else {
+                out->mode = MODE_TEXT;
+        }
+        r = format_parse(text, &out->format, reterr);
+        if (r >= 0 && out->mode == MODE_TABLE)
+                r = add_headings(out, o->columns, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "--format '%s'", text);
+        *ret = TAKE_PTR(out);
+        return 0;
+}
+
+/* Names and commands come from images and users: in a table nothing may move the cursor. */
+static char *printable(const char *s)
+{
+        AUTO_STRBUF b = {0};
+
+        for (; *s; s++) {
+                unsigned char c = (unsigned char)*s;
+
+                if ((c < 0x20 && c != '\t') || c == 0x7f)
+                        strbuf_addf(&b, "\\x%02x", c);
+                else
+                        strbuf_add_len(&b, s, 1);
+        }
+        return strbuf_take(&b);
+}
+
+int output_row(struct output *out, struct json_object *row, struct err **reterr)
+{
+        AUTO_STRBUF line = {0};
+        int r;
+
+        if (out->mode == MODE_JSON) {
+                output_json(&line, row, 0);
+        } else {
+                r = format_render(out->format, row, &line, reterr);
+                if (r < 0)
+                        return err_wrap(reterr, r, "--format");
+        }
+        if (out->mode == MODE_TABLE) {
+                strv_add_take(&out->lines, printable(line.data ? line.data : ""));
+                return 0;
+        }
+        strbuf_add(&line, "\n");
+        return output_text(line.data, line.len, reterr);
+}
+
+#define COLUMNS_MAX 64
+
+static void measure(const struct strv *lines, size_t widths[COLUMNS_MAX])
+{
+        for (size_t i = 0; i < lines->n; i++) {
+                const char *s = lines->v[i];
+
+                for (size_t c = 0; c < COLUMNS_MAX; c++) {
+                        size_t n = strcspn(s, "\t");
+
+                        widths[c] = MAX(widths[c], count_chars(s, n));
+                        if (!s[n])
+                                break;
+                        s += n + 1;
+                }
+        }
+}
+
+/* Cells padded to their column; the last one of a line is not. */
+static void align_line(struct strbuf *out, const char *s, const size_t widths[COLUMNS_MAX])
+{
+        for (size_t c = 0;; c++) {
+                size_t n = strcspn(s, "\t");
+                size_t width = c < COLUMNS_MAX ? MAX(widths[c] + COLUMN_GAP, (size_t)COLUMN_MIN) : 0;
+                size_t chars = count_chars(s, n);
+
+                strbuf_add_len(out, s, n);
+                if (!s[n])
+                        break;
+                strbuf_addf(out, "%*s", (int)(width > chars ? width - chars : 1), "");
+                s += n + 1;
+        }
+        strbuf_add(out, "\n");
+}
+
+int output_finish(struct output *out, struct err **reterr)
+{
+        size_t widths[COLUMNS_MAX] = {0};
+        AUTO_STRBUF text = {0};
+
+        if (out->mode != MODE_TABLE)
+                return 0;
+        measure(&out->lines, widths);
+        for (size_t i = 0; i < out->lines.n; i++)
+                align_line(&text, out->lines.v[i], widths);
+        strv_release(&out->lines);
+        out->lines = (struct strv){0};
+        return text.len ? output_text(text.data, text.len, reterr) : 0;
+}

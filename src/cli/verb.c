@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* verb — see verb.h. */
+#include "cli/verb.h"
+
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define NAMES_MAX 256
+
+static const struct verb *const *const groups[] = {
+        [VERB_GROUP_CONTAINER] = verbs_container,
+        [VERB_GROUP_IMAGE] = verbs_image,
+        [VERB_GROUP_SYSTEM] = verbs_system,
+};
+static const char *const group_titles[] = {
+        [VERB_GROUP_CONTAINER] = "Containers",
+        [VERB_GROUP_IMAGE] = "Images",
+        [VERB_GROUP_SYSTEM] = "System",
+};
+static_assert(ARRAY_SIZE(groups) == VERB_GROUP_COUNT, "every group has its verbs");
+static_assert(ARRAY_SIZE(group_titles) == VERB_GROUP_COUNT, "every group has its title");
+
+#define FOR_EACH_VERB(v)                                                                           \
+        for (size_t g_ = 0; g_ < VERB_GROUP_COUNT; g_++)                                           \
+                for (const struct verb *const *v = groups[g_]; *v; v++)
+
+/* How many of the words of @argv the name takes: 0 when it does not match. */
+static size_t name_matches(const char *name, char *const *argv)
+{
+        size_t first = strcspn(name, " ");
+
+        if (strncmp(name, argv[0], first) != 0 || argv[0][first])
+                return 0;
+        if (!name[first])
+                return 1;
+        return argv[1] && strcmp(name + first + 1, argv[1]) == 0 ? 2 : 0;
+}
+
+bool verb_is_noun(const char *word)
+{
+        size_t len = strlen(word);
+
+        FOR_EACH_VERB(v) {
+                for (const char *const *name = (*v)->names; *name; name++) {
+                        if (strncmp(*name, word, len) == 0 && (*name)[len] == ' ')
+                                return true;
+                }
+        }
+        return false;
+}
+
+static int unknown_verb(char *const *argv, struct err **reterr)
+{
+        bool noun = verb_is_noun(argv[0]) && argv[1];
+        AUTO_FREE char *typed = noun ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
+        const char *names[NAMES_MAX];
+        const char *closest;
+        size_t n = 0;
+        int r;
+
+        FOR_EACH_VERB(v) {
+                for (const char *const *name = (*v)->names; *name && n < NAMES_MAX; name++)
+                        names[n++] = *name;
+        }
+        closest = opt_closest(typed, names, n);
+        r = err_new(reterr, ERR_USAGE, "unknown command '%s'", typed);
+        if (closest)
+                return err_hint(reterr, r, "did you mean 'kelp %s'?", closest);
+        return err_hint(reterr, r, "'kelp --help' lists the commands");
+}
+
+int verb_find(char *const *argv, const struct verb **ret, size_t *ret_used, struct err **reterr)
+{
+        FOR_EACH_VERB(v) {
+                for (const char *const *name = (*v)->names; *name; name++) {
+                        *ret_used = name_matches(*name, argv);
+                        if (!*ret_used)
+                                continue;
+                        *ret = *v;
+                        return 0;
+                }
+        }
+        return unknown_verb(argv, reterr);
+}
+
+static int check_operands(const struct verb *v, size_t n, struct err **reterr)
+{
+        int r;
+
+        if (n < v->min_operands)
+                r = err_new(reterr, ERR_USAGE, "too few arguments: %s needs at least %zu, got %zu",
+                            v->names[0], v->min_operands, n);
+        else if (n > v->max_operands && (v->max_operands || !v->operands))
+                r = err_new(reterr, ERR_USAGE, "too many arguments: %s takes at most %zu, got %zu",
+                            v->names[0], v->max_operands, n);
+        else
+                return 0;
+        return err_hint(reterr, r, "usage: kelp %s%s%s%s", v->names[0],
+                        v->sections ? " [OPTIONS]" : "", v->operands ? " " : "",
+                        v->operands ? v->operands : "");
+}
+
+static int parse_and_run(const struct verb *v, struct cli *cli, void *args, struct err **reterr)
+{
+        AUTO_STRV operands = {0};
+        bool help = false;
+        struct opt_parse_opts o = {.sections = v->sections,
+                                   .options_first = v->options_first,
+                                   .ret_help = &help};
+        int r;
+
+        r = opt_parse(&o, args, cli->argv, &operands, reterr);
+        if (r < 0)
+                return r;
+        if (help) {
+                verb_print_help(v, stdout);
+                return 0;
+        }
+        r = check_operands(v, operands.n, reterr);
+        if (r < 0)
+                return r;
+        return v->run(cli, args, &operands, reterr);
+}
+
+int verb_run(const struct verb *v, struct cli *cli, char *const *argv, struct err **reterr)
+{
+        AUTO_FREE void *args = xcalloc(1, v->args_size ? v->args_size : 1);
+        int r;
+
+        cli->argv = argv;
+        if (v->init)
+                v->init(args);
+        r = parse_and_run(v, cli, args, reterr);
+        opt_release(v->sections, args);
+        if (v->release)
+                v->release(args);
+        return r;
+}
+
+/* ---- help -------------------------------------------------------------------------------------- */
+
+void verb_print_help(const struct verb *v, FILE *f)
+{
+        fprintf(f, "Usage: kelp %s%s%s%s\n\n%s\n", v->names[0], v->sections ? " [OPTIONS]" : "",
+                v->operands ? " " : "", v->operands ? v->operands : "", v->summary);
+        if (v->names[1]) {
+                fputs("\nAliases:", f);
+                for (size_t i = 1; i < ARRAY_SIZE(v->names) && v->names[i]; i++)
+                        fprintf(f, "%s kelp %s", i > 1 ? "," : "", v->names[i]);
+                fputc('\n', f);
+        }
+        if (v->details)
+                fprintf(f, "\n%s\n", v->details);
+        if (v->sections) {
+                fputc('\n', f);
+                opt_print_help(v->sections, f);
+        }
+}
+
+void verb_print_list(FILE *f)
+{
+        fputs("Usage: kelp [OPTIONS] COMMAND\n\n"
+              "Containers for ordinary users: no root, no daemon.\n",
+              f);
+        for (size_t g = 0; g < VERB_GROUP_COUNT; g++) {
+                if (!groups[g][0])
+                        continue;
+                fprintf(f, "\n%s:\n", group_titles[g]);
+                for (const struct verb *const *v = groups[g]; *v; v++)
+                        fprintf(f, "  %-16s %s\n", (*v)->names[0], (*v)->summary);
+        }
+}
+
+void verb_print_noun(const char *noun, FILE *f)
+{
+        size_t len = strlen(noun);
+
+        fprintf(f, "Usage: kelp %s COMMAND\n\nCommands:\n", noun);
+        FOR_EACH_VERB(v) {
+                for (const char *const *name = (*v)->names; *name; name++) {
+                        if (strncmp(*name, noun, len) != 0 || (*name)[len] != ' ')
+                                continue;
+                        fprintf(f, "  %-16s %s\n", *name + len + 1, (*v)->summary);
+                        break; /* further forms are aliases of the same */
+                }
+        }
+        fprintf(f, "\nkelp %s COMMAND --help explains a command.\n", noun);
+}
+
+/* ---- what verbs share --------------------------------------------------------------------------- */
+
+int cli_dirs(struct cli *cli, struct dirs **ret, struct err **reterr)
+{
+        int r;
+
+        if (!cli->dirs) {
+                r = dirs_open(cli->root, &cli->dirs, reterr);
+                if (r < 0)
+                        return r;
+        }
+        *ret = cli->dirs;
+        return 0;
+}
+
+int cli_report(const struct cli *cli, struct err **err)
+{
+        int code = err_exit_code(*err);
+
+        fflush(stdout); /* what went well before appears before */
+        err_print(*err, stderr, "kelp", cli->debug);
+        *err = err_free(*err);
+        return code;
+}
