@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * format — json-file's and CRI's lines.
+ *
+ * json-file is what Docker writes, byte for byte: the members log, stream, attrs, time in this order; < > & and the two line
+ * separators of JavaScript escaped; a byte that is no UTF-8 becomes \ufffd. The decoder takes any order and skips members it
+ * does not know. It is our own because the text may hold NUL, which json-c's strings are awkward with, and because `logs`
+ * of a large file should not allocate a tree per line.
+ */
+#include "base/clock.h"
+#include "logs/logs_internal.h"
+
+#include <string.h>
+
+/* ---- UTF-8 ---- */
+
+/* Length of the valid sequence at @s, 0 when there is none. No overlong forms, no surrogates, ≤ U+10FFFF (RFC 3629). */
+static size_t utf8_sequence(const unsigned char *s, size_t n)
+{
+        unsigned char lo = 0x80, hi = 0xbf;
+        size_t len;
+
+        if (s[0] < 0x80)
+                return 1;
+        if (s[0] >= 0xc2 && s[0] <= 0xdf) {
+                len = 2;
+        } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
+                len = 3;
+                if (s[0] == 0xe0)
+                        lo = 0xa0;
+                if (s[0] == 0xed)
+                        hi = 0x9f;
+        } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
+                len = 4;
+                if (s[0] == 0xf0)
+                        lo = 0x90;
+                if (s[0] == 0xf4)
+                        hi = 0x8f;
+        } else {
+                return 0;
+        }
+        if (n < len || s[1] < lo || s[1] > hi)
+                return 0;
+        for (size_t i = 2; i < len; i++) {
+                if (s[i] < 0x80 || s[i] > 0xbf)
+                        return 0;
+        }
+        return len;
+}
+
+size_t log_utf8_whole(const char *data, size_t n)
+{
+        const unsigned char *s = (const unsigned char *)data;
+
+        /* A sequence has at most three bytes behind its first: look for a first byte among the last three. */
+        for (size_t back = 1; back <= 3 && back <= n; back++) {
+                unsigned char c = s[n - back];
+                size_t want;
+
+                if (c < 0x80)
+                        return n;
+                if (c < 0xc0)
+                        continue;
+                want = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+                return want > back && back < n ? n - back : n;
+        }
+        return n;
+}
+
+static void utf8_put(struct strbuf *b, uint32_t c)
+{
+        char s[4];
+
+        if (c < 0x80) {
+                s[0] = (char)c;
+                strbuf_add_len(b, s, 1);
+        } else if (c < 0x800) {
+                s[0] = (char)(0xc0 | (c >> 6));
+                s[1] = (char)(0x80 | (c & 0x3f));
+                strbuf_add_len(b, s, 2);
+        } else if (c < 0x10000) {
+                s[0] = (char)(0xe0 | (c >> 12));
+                s[1] = (char)(0x80 | ((c >> 6) & 0x3f));
+                s[2] = (char)(0x80 | (c & 0x3f));
+                strbuf_add_len(b, s, 3);
+        } else {
+                s[0] = (char)(0xf0 | (c >> 18));
+                s[1] = (char)(0x80 | ((c >> 12) & 0x3f));
+                s[2] = (char)(0x80 | ((c >> 6) & 0x3f));
+                s[3] = (char)(0x80 | (c & 0x3f));
+                strbuf_add_len(b, s, 4);
+        }
+}
+
+/* ---- writing ---- */
+
+static const char *stream_name(enum log_stream s)
+{
+        return s == LOG_STDERR ? "stderr" : "stdout";
+}
+
+static bool json_plain(unsigned char c)
+{
+        return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
+}
+
+static size_t json_escape_one(struct strbuf *out, const unsigned char *s, size_t n)
+{
+        static const char hex[] = "0123456789abcdef";
+        size_t len;
+
+        if (s[0] < 0x80) {
+                if (s[0] == '"' || s[0] == '\\')
+                        strbuf_add_len(out, (const char[]){'\\', (char)s[0]}, 2);
+                else if (s[0] == '\n')
+                        strbuf_add_len(out, "\\n", 2);
+                else if (s[0] == '\r')
+                        strbuf_add_len(out, "\\r", 2);
+                else
+                        strbuf_add_len(
+                            out,
+                            (const char[]){'\\', 'u', '0', '0', hex[s[0] >> 4], hex[s[0] & 15]}, 6);
+                return 1;
+        }
+        len = utf8_sequence(s, n);
+        if (len == 0) {
+                strbuf_add_len(out, "\\ufffd", 6);
+                return 1;
+        }
+        if (len == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] & 0xfe) == 0xa8) {
+                strbuf_add_len(out, s[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
+                return 3;
+        }
+        strbuf_add_len(out, s, len);
+        return len;
+}
+
+static void json_escape(struct strbuf *out, const char *data, size_t n)
+{
+        const unsigned char *s = (const unsigned char *)data;
+        size_t i = 0;
+
+        while (i < n) {
+                size_t run = i;
+
+                while (run < n && json_plain(s[run]))
+                        run++;
+                if (run > i)
+                        strbuf_add_len(out, s + i, run - i);
+                i = run;
+                if (i < n)
+                        i += json_escape_one(out, s + i, n - i);
+        }
+}
+
+void log_json_encode(struct strbuf *out, enum log_stream s, const char *data, size_t n,
+                     bool partial, const char *time, const char *tag)
+{
+        strbuf_add(out, "{\"log\":\"");
+        json_escape(out, data, n);
+        strbuf_add(out, partial ? "\",\"stream\":\"" : "\\n\",\"stream\":\"");
+        strbuf_add(out, stream_name(s));
+        if (tag) {
+                strbuf_add(out, "\",\"attrs\":{\"tag\":\"");
+                json_escape(out, tag, strlen(tag));
+                strbuf_add(out, "\"},\"time\":\"");
+        } else {
+                strbuf_add(out, "\",\"time\":\"");
+        }
+        strbuf_add(out, time);
+        strbuf_add(out, "\"}\n");
+}
+
+void log_k8s_encode(struct strbuf *out, enum log_stream s, const char *data, size_t n, bool partial,
+                    const char *time)
+{
+        strbuf_add(out, time);
+        strbuf_add(out, s == LOG_STDERR ? " stderr " : " stdout ");
+        strbuf_add(out, partial ? "P " : "F ");
+        strbuf_add_len(out, data, n);
+        strbuf_add_len(out, "\n", 1);
+}
+
+/* ---- reading ---- */
+
+struct cursor {
+        const char *p, *end;
+};
+
+static bool at_char(struct cursor *c, char want)
+{
+        while (c->p < c->end && (*c->p == ' ' || *c->p == '\t' || *c->p == '\r'))
+                c->p++;
+        if (c->p >= c->end || *c->p != want)
+                return false;
+        c->p++;
+        return true;
+}
+
+static bool get_hex4(struct cursor *c, uint32_t *ret)
+{
+        uint32_t v = 0;
+
+        if (c->end - c->p < 4)
+                return false;
+        for (int i = 0; i < 4; i++) {
+                char d = *c->p++;
+
+                if (d >= '0' && d <= '9')
+                        v = v << 4 | (uint32_t)(d - '0');
+                else if (d >= 'a' && d <= 'f')
+                        v = v << 4 | (uint32_t)(d - 'a' + 10);
+                else if (d >= 'A' && d <= 'F')
+                        v = v << 4 | (uint32_t)(d - 'A' + 10);
+                else
+                        return false;
+        }
+        *ret = v;
+        return true;
+}
+
+/* Behind "\u". A lone surrogate becomes the replacement character, as everywhere. */
+static bool get_unicode(struct cursor *c, struct strbuf *out)
+{
+        uint32_t v, low;
+
+        if (!get_hex4(c, &v))
+                return false;
+        if (v >= 0xd800 && v <= 0xdbff) {
+                struct cursor ahead = *c;
+
+                if (ahead.end - ahead.p >= 6 && ahead.p[0] == '\\' && ahead.p[1] == 'u') {
+                        ahead.p += 2;
+                        if (get_hex4(&ahead, &low) && low >= 0xdc00 && low <= 0xdfff) {
+                                *c = ahead;
+                                utf8_put(out, 0x10000 + ((v - 0xd800) << 10) + (low - 0xdc00));
+                                return true;
+                        }
+                }
+                v = 0xfffd;
+        } else if (v >= 0xdc00 && v <= 0xdfff) {
+                v = 0xfffd;
+        }
+        utf8_put(out, v);
+        return true;
+}
+
+static bool get_escape(struct cursor *c, struct strbuf *out)
+{
+        static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+        const char *at;
+        char e;
+
+        if (c->p >= c->end)
+                return false;
+        e = *c->p++;
+        if (e == 'u')
+                return get_unicode(c, out);
+        at = e ? strchr(from, e) : NULL;
+        if (!at)
+                return false;
+        strbuf_add_len(out, to + (at - from), 1);
+        return true;
+}
+
+static bool get_string(struct cursor *c, struct strbuf *out)
+{
+        if (!at_char(c, '"'))
+                return false;
+        while (c->p < c->end) {
+                const char *run = c->p;
+
+                while (c->p < c->end && *c->p != '"' && *c->p != '\\')
+                        c->p++;
+                if (c->p > run)
+                        strbuf_add_len(out, run, (size_t)(c->p - run));
+                if (c->p >= c->end)
+                        return false;
+                if (*c->p++ == '"')
+                        return true;
+                if (!get_escape(c, out))
+                        return false;
+        }
+        return false;
+}
+
+/* A value nobody asked for: strings are stepped over as strings, so that their brackets do not count. */
+static bool skip_value(struct cursor *c)
+{
+        AUTO_STRBUF scratch = {0};
+        int depth = 0;
+
+        while (c->p < c->end) {
+                char ch = *c->p;
+
+                if (ch == '"') {
+                        if (!get_string(c, &scratch))
+                                return false;
+                        strbuf_release(&scratch);
+                        continue;
+                }
+                if (depth == 0 && (ch == ',' || ch == '}'))
+                        return true;
+                if (ch == '{' || ch == '[')
+                        depth++;
+                else if (ch == '}' || ch == ']')
+                        depth--;
+                c->p++;
+        }
+        return false;
+}
+
+static bool get_attrs(struct cursor *c, struct strbuf *out)
+{
+        if (!at_char(c, '{'))
+                return skip_value(c);
+        if (at_char(c, '}'))
+                return true;
+        do {
+                if (out->len > 0)
+                        strbuf_add(out, ",");
+                if (!get_string(c, out) || !at_char(c, ':'))
+                        return false;
+                strbuf_add(out, "=");
+                if (!get_string(c, out))
+                        return false;
+        } while (at_char(c, ','));
+        return at_char(c, '}');
+}
+
+static void strbuf_reset(struct strbuf *b)
+{
+        b->len = 0;
+        if (b->data)
+                b->data[0] = 0;
+}
+
+static bool key_is(const struct strbuf *key, const char *name)
+{
+        return key->len == strlen(name) && memcmp(key->data, name, key->len) == 0;
+}
+
+struct json_fields {
+        struct strbuf key, stream, time;
+        bool have_log;
+};
+
+static bool get_member(struct cursor *c, struct json_fields *f, struct log_entry *e)
+{
+        strbuf_reset(&f->key);
+        if (!get_string(c, &f->key) || !at_char(c, ':') || f->key.len == 0)
+                return false;
+        if (key_is(&f->key, "log")) {
+                strbuf_reset(&e->data);
+                f->have_log = get_string(c, &e->data);
+                return f->have_log;
+        }
+        if (key_is(&f->key, "stream")) {
+                strbuf_reset(&f->stream);
+                return get_string(c, &f->stream);
+        }
+        if (key_is(&f->key, "time")) {
+                strbuf_reset(&f->time);
+                return get_string(c, &f->time);
+        }
+        if (key_is(&f->key, "attrs"))
+                return get_attrs(c, &e->attrs);
+        return skip_value(c);
+}
+
+bool log_json_decode(const char *line, size_t n, struct log_entry *ret)
+{
+        struct cursor c = {line, line + n};
+        struct json_fields f = {0};
+        bool ok = false;
+
+        strbuf_reset(&ret->data);
+        strbuf_reset(&ret->attrs);
+        if (!at_char(&c, '{'))
+                goto out;
+        do {
+                if (!get_member(&c, &f, ret))
+                        goto out;
+        } while (at_char(&c, ','));
+        if (!at_char(&c, '}') || !f.have_log || f.time.len == 0 ||
+            clock_parse(f.time.data, &ret->time_ns) < 0)
+                goto out;
+        ret->stream =
+            f.stream.len > 0 && strcmp(f.stream.data, "stderr") == 0 ? LOG_STDERR : LOG_STDOUT;
+        ret->partial = ret->data.len == 0 || ret->data.data[ret->data.len - 1] != '\n';
+        ok = true;
+out:
+        strbuf_release(&f.key);
+        strbuf_release(&f.stream);
+        strbuf_release(&f.time);
+        return ok;
+}
+
+/* The next word up to a space, copied into @buf. */
+static bool k8s_word(struct cursor *c, char *buf, size_t size)
+{
+        const char *space = memchr(c->p, ' ', (size_t)(c->end - c->p));
+        size_t n;
+
+        if (!space)
+                return false;
+        n = (size_t)(space - c->p);
+        if (n == 0 || n >= size || memchr(c->p, 0, n))
+                return false;
+        memcpy(buf, c->p, n);
+        buf[n] = 0;
+        c->p = space + 1;
+        return true;
+}
+
+bool log_k8s_decode(const char *line, size_t n, struct log_entry *ret)
+{
+        struct cursor c = {line, line + n};
+        char time[CLOCK_RFC3339_MAX], stream[8], tag[32];
+
+        strbuf_reset(&ret->data);
+        strbuf_reset(&ret->attrs);
+        if (!k8s_word(&c, time, sizeof(time)) || !k8s_word(&c, stream, sizeof(stream)) ||
+            !k8s_word(&c, tag, sizeof(tag)))
+                return false;
+        if (clock_parse(time, &ret->time_ns) < 0)
+                return false;
+        if (strcmp(stream, "stdout") == 0)
+                ret->stream = LOG_STDOUT;
+        else if (strcmp(stream, "stderr") == 0)
+                ret->stream = LOG_STDERR;
+        else
+                return false;
+        /* Tags are separated by colons; the first one is P or F. */
+        if ((tag[0] != 'P' && tag[0] != 'F') || (tag[1] && tag[1] != ':'))
+                return false;
+        ret->partial = tag[0] == 'P';
+        strbuf_add_len(&ret->data, c.p, (size_t)(c.end - c.p));
+        if (!ret->partial)
+                strbuf_add_len(&ret->data, "\n", 1);
+        return true;
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * reader — theory of operation
+ *
+ * The files are read oldest first. At the end of the current one, a follower waits with inotify on the directory; when it finds its
+ * file renamed it finishes it and goes on with the file's successor (log_chain_next). "Alive" is asked before the last read, so
+ * that whatever was written before the end is seen. The watch on the container's own directory tells of the exit record; where
+ * the monitor was killed there is no such event, therefore the wait also ends by time.
+ */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "logs/logs_internal.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#define NS_PER_S          1000000000LL
+#define FOLLOW_RECHECK_MS 1000
+
+struct reader {
+        const struct log_read_opts *o;
+        enum log_driver driver;
+        log_read_fn fn;
+        void *arg;
+        struct log_entry entry;
+        bool mid_line[LOG_STDERR + 1]; /* the stream's latest entry was partial */
+        bool done;                     /* past until_ns */
+        struct strbuf out;
+};
+
+/* Docker prints nine digits always, so that lines align. */
+static void add_timestamp(struct strbuf *b, int64_t ns)
+{
+        char text[CLOCK_RFC3339_MAX];
+
+        (void)clock_format(ns - ns % NS_PER_S, text);
+        strbuf_addf(b, "%.19s.%09lldZ ", text, (long long)(ns % NS_PER_S));
+}
+
+static int emit(struct reader *rd)
+{
+        struct log_entry *e = &rd->entry;
+        bool line_start = !rd->mid_line[e->stream];
+
+        if (rd->o->until_ns > 0 && e->time_ns > rd->o->until_ns) {
+                rd->done = true;
+                return 0;
+        }
+        rd->mid_line[e->stream] = e->partial;
+        if (rd->o->since_ns > 0 && e->time_ns < rd->o->since_ns)
+                return 0;
+        if (e->data.len == 0)
+                return 0;
+        if (!line_start || (!rd->o->timestamps && !rd->o->details))
+                return rd->fn(e->stream, e->data.data, e->data.len, rd->arg);
+        rd->out.len = 0;
+        if (rd->o->timestamps)
+                add_timestamp(&rd->out, e->time_ns);
+        if (rd->o->details)
+                strbuf_addf(&rd->out, "%s ", e->attrs.len > 0 ? e->attrs.data : "");
+        strbuf_add_len(&rd->out, e->data.data, e->data.len);
+        return rd->fn(e->stream, rd->out.data, rd->out.len, rd->arg);
+}
+
+/* Everything that is there now. */
+static int read_file(struct reader *rd, struct log_file *f)
+{
+        const char *line;
+        size_t n;
+        int r;
+
+        while (!rd->done && (r = log_file_line(f, &line, &n)) != 0) {
+                bool ok;
+
+                if (r < 0)
+                        return r;
+                ok = rd->driver == LOG_K8S_FILE ? log_k8s_decode(line, n, &rd->entry)
+                                                : log_json_decode(line, n, &rd->entry);
+                if (!ok)
+                        continue; /* torn by a power cut */
+                r = emit(rd);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+/* ---- follow ---- */
+
+static int watch_open(int dirfd, struct err **reterr)
+{
+        AUTO_CLOSE int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), parent = -EBADF;
+        char path[FD_PATH_MAX];
+        int r;
+
+        if (in < 0) {
+                r = err_sys(reterr, errno, "follow the log");
+                return err_hint(reterr, r,
+                                "raise fs.inotify.max_user_instances, or end other followers");
+        }
+        if (inotify_add_watch(in, fd_path(dirfd, path), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
+                r = err_sys(reterr, errno, "follow the log");
+                return err_hint(reterr, r, "raise fs.inotify.max_user_watches");
+        }
+        /* The exit record appears one level up; a removal renames that directory. Best effort: see FOLLOW_RECHECK_MS. */
+        parent = openat(dirfd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (parent >= 0)
+                (void)inotify_add_watch(in, fd_path(parent, path),
+                                        IN_MOVED_TO | IN_CREATE | IN_MOVE_SELF | IN_DELETE_SELF);
+        return TAKE_FD(in);
+}
+
+static void watch_wait(int in, const struct log_read_opts *o)
+{
+        struct pollfd p = {.fd = in, .events = POLLIN};
+        char events[4096];
+        int timeout = FOLLOW_RECHECK_MS;
+
+        if (o->until_ns > 0) {
+                int64_t left = (o->until_ns - clock_now_ns()) / 1000000 + 1;
+
+                timeout = left < 0 ? 0 : (int)MIN(left, (int64_t)timeout);
+        }
+        if (poll(&p, 1, timeout) <= 0)
+                return;
+        while (read(in, events, sizeof(events)) > 0)
+                ; /* what happened does not matter, only that something did */
+}
+
+static int follow(struct reader *rd, int dirfd, struct log_file **f, struct err **reterr)
+{
+        AUTO_CLOSE int in = watch_open(dirfd, reterr);
+        int r;
+
+        if (in < 0)
+                return in;
+        for (;;) {
+                bool alive = !rd->o->alive || rd->o->alive(rd->o->arg);
+                struct log_file *next = NULL;
+
+                if (!*f) {
+                        struct log_chain c;
+
+                        log_chain_open(dirfd, &c);
+                        if (c.n > 0)
+                                *f = TAKE_PTR(c.v[0]), c.v[0] = c.v[--c.n];
+                        log_chain_release(&c);
+                }
+                while (*f) {
+                        /* The successor is looked for before the last read of this file: once it exists, nothing is
+                         * added to this one any more. */
+                        int more = log_chain_next(dirfd, *f, &next);
+
+                        r = read_file(rd, *f);
+                        if (r < 0 || more <= 0 || rd->done) {
+                                next = log_file_free(next);
+                                if (r < 0)
+                                        return r;
+                                break;
+                        }
+                        *f = log_file_free(*f);
+                        *f = TAKE_PTR(next);
+                }
+                if (!alive || rd->done || (rd->o->until_ns > 0 && clock_now_ns() > rd->o->until_ns))
+                        return 0;
+                watch_wait(in, rd->o);
+        }
+}
+
+static int read_chain(struct reader *rd, int dirfd, struct err **reterr)
+{
+        AUTO(log_file_freep) struct log_file *last = NULL;
+        struct log_chain c;
+        int r = 0;
+
+        log_chain_open(dirfd, &c);
+        if (rd->o->tail >= 0)
+                r = log_chain_tail(&c, rd->driver, rd->o->tail);
+        for (size_t i = 0; i < c.n && r >= 0 && !rd->done; i++)
+                r = read_file(rd, c.v[i]);
+        if (r >= 0 && c.n > 0)
+                last = TAKE_PTR(c.v[--c.n]);
+        log_chain_release(&c);
+        if (r < 0)
+                return err_sys(reterr, -r, "read the log");
+        if (!rd->o->follow || rd->done)
+                return 0;
+        r = follow(rd, dirfd, &last, reterr);
+        if (r < 0 && reterr && !*reterr)
+                return err_sys(reterr, -r, "read the log");
+        return r;
+}
+
+int log_read(int dirfd, enum log_driver d, const struct log_read_opts *o, log_read_fn fn, void *arg,
+             struct err **reterr)
+{
+        struct reader rd = {.o = o, .driver = d, .fn = fn, .arg = arg};
+        int r;
+
+        if (d != LOG_JSON_FILE && d != LOG_K8S_FILE) {
+                r = err_new(reterr, ERR_UNSUPPORTED,
+                            "log driver '%s' keeps no log that can be read", log_driver_name(d));
+                return err_hint(reterr, r,
+                                "make the container with --log-driver json-file or k8s-file");
+        }
+        r = read_chain(&rd, dirfd, reterr);
+        log_entry_release(&rd.entry);
+        strbuf_release(&rd.out);
+        return r;
+}
