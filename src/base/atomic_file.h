@@ -11,6 +11,8 @@
 struct err;
 struct json_object;
 
-int atomic_file_write(int dirfd, const char *name, const void *data, size_t n, mode_t mode, bool durable, struct err **reterr);
-int atomic_file_write_json(int dirfd, const char *name, struct json_object *obj, bool durable, struct err **reterr);
+int atomic_file_write(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
+                      bool durable, struct err **reterr);
+int atomic_file_write_json(int dirfd, const char *name, struct json_object *obj, bool durable,
+                           struct err **reterr);
 int atomic_file_sweep(int dirfd, struct err **reterr);

@@ -18,27 +18,39 @@ struct err;
 struct json_object;
 
 enum err_kind {
-        ERR_SYS,         /* a system call failed; errno is kept */
-        ERR_USAGE,       /* the request itself is malformed */
-        ERR_NOT_FOUND,   /* no such container, image, … */
-        ERR_EXISTS,      /* the name is taken */
-        ERR_BUSY,        /* in use, or in the wrong state for the request */
-        ERR_DENIED,      /* this host or a policy forbids it */
-        ERR_UNSUPPORTED, /* cannot be had here; the hint names the remedy */
-        ERR_INVALID,     /* hostile or damaged input: archive, manifest, JSON, state file */
-        ERR_EXEC_DENIED, /* the container's program cannot be executed: exit code 126 */
-        ERR_EXEC_MISSING,/* the container's program does not exist: exit code 127 */
-        ERR_REMOTE,      /* a peer answered with an error */
+        ERR_SYS,          /* a system call failed; errno is kept */
+        ERR_USAGE,        /* the request itself is malformed */
+        ERR_NOT_FOUND,    /* no such container, image, … */
+        ERR_EXISTS,       /* the name is taken */
+        ERR_BUSY,         /* in use, or in the wrong state for the request */
+        ERR_DENIED,       /* this host or a policy forbids it */
+        ERR_UNSUPPORTED,  /* cannot be had here; the hint names the remedy */
+        ERR_INVALID,      /* hostile or damaged input: archive, manifest, JSON, state file */
+        ERR_EXEC_DENIED,  /* the container's program cannot be executed: exit code 126 */
+        ERR_EXEC_MISSING, /* the container's program does not exist: exit code 127 */
+        ERR_REMOTE,       /* a peer answered with an error */
         ERR_KIND_COUNT,
 };
 
-/* errnum > 0. Message: "<fmt>: <strerror>". Returns -errnum. */
-int err_sys(struct err **reterr, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* No errno in play. Returns -EINVAL for USAGE and INVALID, -ENOENT, -EEXIST, -EBUSY, -EPERM, -EOPNOTSUPP, -EACCES,
+/*
+ * Call these three by their names without _at: the macros below add FILE:LINE, which is recorded in the frame.
+ *
+ * err_sys: errnum > 0. Message: "<fmt>: <strerror>". Returns -errnum.
+ */
+int err_sys_at(const char *file, int line, struct err **reterr, int errnum, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
+/* err_new: no errno in play. Returns -EINVAL for USAGE and INVALID, -ENOENT, -EEXIST, -EBUSY, -EPERM, -EOPNOTSUPP, -EACCES,
  * -ENOENT and -EPROTO for the other kinds. ERR_SYS is not allowed here. */
-int err_new(struct err **reterr, enum err_kind kind, const char *fmt, ...) PRINTF_LIKE(3, 4);
-/* Adds an outer frame: printed before the inner words, ": " between. Returns r; asserts r < 0. *reterr may be NULL. */
-int err_wrap(struct err **reterr, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int err_new_at(const char *file, int line, struct err **reterr, enum err_kind kind, const char *fmt,
+               ...) PRINTF_LIKE(5, 6);
+/* err_wrap: adds an outer frame: printed before the inner words, ": " between. Returns r; asserts r < 0. Where the inner
+ * function left no words (lock_try), the words of -r take their place. */
+int err_wrap_at(const char *file, int line, struct err **reterr, int r, const char *fmt, ...)
+    PRINTF_LIKE(5, 6);
+#define err_sys(...)  err_sys_at(__FILE__, __LINE__, __VA_ARGS__)
+#define err_new(...)  err_new_at(__FILE__, __LINE__, __VA_ARGS__)
+#define err_wrap(...) err_wrap_at(__FILE__, __LINE__, __VA_ARGS__)
+
 /* One line of advice that can be acted on; the first hint set stays. Returns r. */
 int err_hint(struct err **reterr, int r, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* Replaces the kind (a caller knows better what ENOENT means). Returns r. */
@@ -49,7 +61,7 @@ int err_errno(const struct err *e);             /* positive; 0 for kinds without
 const char *err_message(const struct err *e);   /* whole chain "a: b: c"; owned by e */
 const char *err_hint_text(const struct err *e); /* NULL when there is none; owned by e */
 const char *err_kind_name(enum err_kind kind);  /* "not-found", … */
-int err_exit_code(const struct err *e);         /* one table, docs/errors.md is checked against it */
+int err_exit_code(const struct err *e); /* one table, docs/errors.md is checked against it */
 int err_http_status(const struct err *e);
 
 /* "kelp: error: MESSAGE\nhint: HINT\n"; with debug also the frames' FILE:LINE. Control characters in user strings are
@@ -60,13 +72,9 @@ void err_print(const struct err *e, FILE *f, const char *program, int debug);
  * it and returns the negative errno; a damaged object becomes ERR_INVALID. */
 struct json_object *err_encode(const struct err *e);
 int err_decode(struct err **reterr, struct json_object *obj);
+/* Hands an error from one owner to another's reterr: moves *from there, or frees it when reterr is NULL. Returns r. */
+int err_move(struct err **reterr, int r, struct err **from);
 
 struct err *err_free(struct err *e); /* NULL ok; returns NULL */
 DEFINE_CLEANUP(struct err *, err_free);
 #define AUTO_ERR AUTO(err_freep)
-
-/* FILE:LINE of the call is recorded in the frame. */
-int err_at(const char *file, int line);
-#define err_sys(...) (err_at(__FILE__, __LINE__), err_sys(__VA_ARGS__))
-#define err_new(...) (err_at(__FILE__, __LINE__), err_new(__VA_ARGS__))
-#define err_wrap(...) (err_at(__FILE__, __LINE__), err_wrap(__VA_ARGS__))

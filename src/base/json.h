@@ -20,15 +20,17 @@ struct strv;
 struct json_at {
         struct json_object *obj;      /* borrowed; NULL is JSON null */
         const struct json_at *parent; /* NULL at the root */
-        const char *name;             /* document name at the root, else the key; NULL for an element */
+        const char *name; /* document name at the root, else the key; NULL for an element */
         size_t index;
 };
 
-int json_parse(const char *data, size_t n, const char *what, struct json_object **ret, struct err **reterr);
-int json_read_file(int dirfd, const char *path, size_t max, struct json_object **ret, struct err **reterr);
+int json_parse(const char *data, size_t n, const char *what, struct json_object **ret,
+               struct err **reterr);
+int json_read_file(int dirfd, const char *path, size_t max, struct json_object **ret,
+                   struct err **reterr);
 static inline struct json_at json_root(struct json_object *obj, const char *what)
 {
-        return (struct json_at){ .obj = obj, .name = what };
+        return (struct json_at){.obj = obj, .name = what};
 }
 /* Child by key; at->obj must be an object. Absent and null both give .obj == NULL. */
 struct json_at json_key(const struct json_at *at, const char *key);
@@ -37,17 +39,21 @@ struct json_at json_elem(const struct json_at *at, size_t index);
 int json_want_object(const struct json_at *at, struct err **reterr);
 int json_want_array(const struct json_at *at, size_t max_len, size_t *ret_len, struct err **reterr);
 /* *ret is borrowed and contains no NUL byte inside. */
-int json_get_string(const struct json_at *at, const char *key, const char **ret, struct err **reterr);
-int json_opt_string(const struct json_at *at, const char *key, const char **ret, struct err **reterr);
+int json_get_string(const struct json_at *at, const char *key, const char **ret,
+                    struct err **reterr);
+int json_opt_string(const struct json_at *at, const char *key, const char **ret,
+                    struct err **reterr);
 int json_opt_bool(const struct json_at *at, const char *key, bool *ret, struct err **reterr);
 int json_get_u64(const struct json_at *at, const char *key, uint64_t *ret, struct err **reterr);
 int json_opt_u64(const struct json_at *at, const char *key, uint64_t *ret, struct err **reterr);
 int json_opt_i64(const struct json_at *at, const char *key, int64_t *ret, struct err **reterr);
 int json_opt_u32(const struct json_at *at, const char *key, uint32_t *ret, struct err **reterr);
-int json_opt_strv(const struct json_at *at, const char *key, struct strv *ret, struct err **reterr); /* array of strings */
+/* Array of strings; what *ret held before is released. */
+int json_opt_strv(const struct json_at *at, const char *key, struct strv *ret, struct err **reterr);
 int json_value_string(const struct json_at *at, const char **ret, struct err **reterr);
 /* "a.b[3]: expected a string" etc. as ERR_INVALID. */
-int json_fail(const struct json_at *at, struct err **reterr, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int json_fail(const struct json_at *at, struct err **reterr, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 /* Building: json_object_object_add and friends, plus shorthands. NULL strings become JSON null. */
 void json_add_string(struct json_object *o, const char *key, const char *value);
@@ -55,8 +61,10 @@ void json_add_bool(struct json_object *o, const char *key, bool value);
 void json_add_int(struct json_object *o, const char *key, int64_t value);
 void json_add_uint(struct json_object *o, const char *key, uint64_t value);
 struct json_object *json_from_strv(const struct strv *s); /* array; [] when empty */
-struct json_object *json_array(struct json_object *o, const char *key);  /* adds an empty array and returns it (borrowed) */
-struct json_object *json_object(struct json_object *o, const char *key); /* adds an empty object and returns it (borrowed) */
+/* Each adds an empty container and returns it (borrowed). The macro, because json-c has a type of that name. */
+struct json_object *json_array(struct json_object *o, const char *key);
+struct json_object *json_add_object(struct json_object *o, const char *key);
+#define json_object(o, key) json_add_object(o, key)
 
 struct json_object *json_unref(struct json_object *o); /* NULL ok; returns NULL */
 DEFINE_CLEANUP(struct json_object *, json_unref);

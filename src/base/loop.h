@@ -20,16 +20,22 @@ typedef int (*loop_timer_fn)(struct loop *l, void *arg);
 typedef int (*loop_signal_fn)(struct loop *l, const struct signalfd_siginfo *si, void *arg);
 
 int loop_new(struct loop **ret, struct err **reterr);
-struct loop *loop_free(struct loop *l); /* removes every source; descriptors stay with their owners */
+struct loop *loop_free(
+    struct loop *l); /* removes every source; descriptors stay with their owners */
 DEFINE_CLEANUP(struct loop *, loop_free);
 
-int loop_add_fd(struct loop *l, int fd, uint32_t events, loop_fd_fn fn, void *arg, struct loop_source **ret, struct err **reterr);
+/* Any descriptor: what epoll does not take (regular files, /dev/null) is always ready. */
+int loop_add_fd(struct loop *l, int fd, uint32_t events, loop_fd_fn fn, void *arg,
+                struct loop_source **ret, struct err **reterr);
 int loop_set_events(struct loop_source *s, uint32_t events);
 /* One shot, in @ns from now; loop_timer_set() arms it again. */
-int loop_add_timer(struct loop *l, uint64_t ns, loop_timer_fn fn, void *arg, struct loop_source **ret, struct err **reterr);
+int loop_add_timer(struct loop *l, uint64_t ns, loop_timer_fn fn, void *arg,
+                   struct loop_source **ret, struct err **reterr);
 int loop_timer_set(struct loop_source *s, uint64_t ns);
+int loop_timer_stop(struct loop_source *s);
 /* The signals must be blocked by the caller; one call per loop. */
-int loop_add_signals(struct loop *l, const sigset_t *set, loop_signal_fn fn, void *arg, struct err **reterr);
+int loop_add_signals(struct loop *l, const sigset_t *set, loop_signal_fn fn, void *arg,
+                     struct err **reterr);
 struct loop_source *loop_remove(struct loop_source *s); /* NULL ok; returns NULL */
 int loop_run(struct loop *l, struct err **reterr);
 void loop_stop(struct loop *l);

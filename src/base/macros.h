@@ -17,11 +17,11 @@
         }                                                                                          \
         struct macros_require_semicolon
 
-#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define ARRAY_SIZE(a)          (sizeof(a) / sizeof((a)[0]))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
-#define MUST_USE __attribute__((warn_unused_result))
-#define UNUSED __attribute__((unused))
-#define NORETURN __attribute__((noreturn))
+#define MUST_USE               __attribute__((warn_unused_result))
+#define UNUSED                 __attribute__((unused))
+#define NORETURN               __attribute__((noreturn))
 
 /* Hand over what an AUTO variable owns: the variable is left empty. */
 #define TAKE_PTR(p)                                                                                \

@@ -5,6 +5,7 @@
  * boot id, so that a reused pid is never taken for ours.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,22 +23,26 @@ int process_open(const struct process_id *id, struct err **reterr);
 const char *process_boot_id(void); /* cached; "" when unreadable */
 
 struct process_spawn_opts {
-        const char *path;        /* absolute, no PATH search */
+        const char *path; /* absolute, no PATH search */
         char *const *argv;
-        char *const *envp;       /* NULL: ours */
-        const int *fds;          /* fds[i] becomes descriptor i; everything else is closed. -EBADF: /dev/null for 0–2, closed above */
+        char *const *envp; /* NULL: ours */
+        const int *
+            fds; /* fds[i] becomes descriptor i; everything else is closed. -EBADF: /dev/null for 0–2, closed above */
         size_t n_fds;
-        bool new_session;        /* setsid */
-        bool reset_signals;      /* default dispositions, empty mask */
-        int death_signal;        /* PDEATHSIG, 0 none */
+        bool new_session;   /* setsid */
+        bool reset_signals; /* default dispositions, empty mask */
+        int death_signal;   /* PDEATHSIG, 0 none */
 };
-/* Starts a program (clone CLONE_VM|CLONE_VFORK, so cost does not grow with our memory). *ret_pidfd is owned by the caller. An
- * exec failure is reported as this function's error. */
-int process_spawn(const struct process_spawn_opts *opts, pid_t *ret_pid, int *ret_pidfd, struct err **reterr);
+/* Starts a program (clone CLONE_VM|CLONE_VFORK, so cost does not grow with our memory). *ret_pidfd is owned by the caller;
+ * ret_pid may be NULL. An exec failure is reported as this function's error. */
+int process_spawn(const struct process_spawn_opts *opts, pid_t *ret_pid, int *ret_pidfd,
+                  struct err **reterr);
 /* Waits; returns 0–255 for an exit, 128 + n for a signal. */
 int process_wait(int pidfd, struct err **reterr);
-/* Spawns, captures at most @max bytes of stdout (and stderr into the message on failure), waits. */
-int process_run_capture(const char *path, char *const *argv, size_t max, char **ret_out, struct err **reterr);
+/* Spawns with /dev/null as stdin, captures at most @max bytes of stdout (more: -EFBIG), waits. An exit code other than 0 is
+ * ERR_REMOTE with the program's stderr in the message. ret_out may be NULL; caller owns. */
+int process_run_capture(const char *path, char *const *argv, size_t max, char **ret_out,
+                        struct err **reterr);
 /* Directory of our helper programs: $KELP_LIBEXEC, else beside the running binary in a build tree, else the installed
  * libexecdir. Caller owns. */
 char *process_helper_path(const char *name);

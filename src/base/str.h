@@ -13,8 +13,8 @@ struct strbuf {
 void strbuf_add(struct strbuf *b, const char *s);
 void strbuf_add_len(struct strbuf *b, const void *s, size_t n);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-void strbuf_addv(struct strbuf *b, const char *fmt, va_list ap);
-char *strbuf_take(struct strbuf *b);      /* never NULL: "" when empty; the buffer is left empty */
+void strbuf_addv(struct strbuf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
+char *strbuf_take(struct strbuf *b); /* never NULL: "" when empty; the buffer is left empty */
 void strbuf_release(struct strbuf *b);
 #define AUTO_STRBUF AUTO(strbuf_release) struct strbuf
 
@@ -25,6 +25,7 @@ struct strv {
 void strv_add(struct strv *s, const char *str);
 void strv_add_take(struct strv *s, char *str);
 void strv_addf(struct strv *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+void strv_copy(struct strv *s, const struct strv *from); /* appends every string */
 bool strv_contains(const struct strv *s, const char *str);
 void strv_release(struct strv *s);
 #define AUTO_STRV AUTO(strv_release) struct strv

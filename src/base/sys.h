@@ -13,8 +13,9 @@
 
 struct clone_args;
 
-int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve); /* adds O_CLOEXEC */
-int sys_open_tree(int dirfd, const char *path, unsigned flags);                                /* adds OPEN_TREE_CLOEXEC */
+int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode,
+                uint64_t resolve);                              /* adds O_CLOEXEC */
+int sys_open_tree(int dirfd, const char *path, unsigned flags); /* adds OPEN_TREE_CLOEXEC */
 int sys_move_mount(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags);
 int sys_fsopen(const char *fsname);
 int sys_fsconfig_flag(int fsfd, const char *key);
@@ -22,8 +23,10 @@ int sys_fsconfig_string(int fsfd, const char *key, const char *value);
 int sys_fsconfig_fd(int fsfd, const char *key, int fd);
 int sys_fsconfig_create(int fsfd);
 int sys_fsmount(int fsfd, unsigned mount_attrs);
-int sys_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set, uint64_t clr, uint64_t propagation);
-int sys_mount(const char *source, const char *target, const char *type, unsigned long flags, const void *data);
+int sys_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set, uint64_t clr,
+                      uint64_t propagation);
+int sys_mount(const char *source, const char *target, const char *type, unsigned long flags,
+              const void *data);
 int sys_umount(const char *target, int flags);
 int sys_pivot_root(const char *new_root, const char *put_old);
 int sys_pidfd_open(pid_t pid, unsigned flags);

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/str.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Room for @n more bytes and the NUL. Doubling keeps appending linear. */
+static void strbuf_reserve(struct strbuf *b, size_t n)
+{
+        size_t need;
+
+        if (__builtin_add_overflow(b->len, n, &need) || __builtin_add_overflow(need, 1, &need))
+                abort();
+        if (need <= b->cap)
+                return;
+        b->cap = MAX((size_t)64, b->cap * 2);
+        b->cap = MAX(need, b->cap);
+        b->data = xrealloc(b->data, b->cap, 1);
+}
+
+void strbuf_add(struct strbuf *b, const char *s)
+{
+        strbuf_add_len(b, s, strlen(s));
+}
+
+void strbuf_add_len(struct strbuf *b, const void *s, size_t n)
+{
+        strbuf_reserve(b, n);
+        if (n > 0)
+                memcpy(b->data + b->len, s, n);
+        b->len += n;
+        b->data[b->len] = '\0';
+}
+
+void strbuf_addf(struct strbuf *b, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        strbuf_addv(b, fmt, ap);
+        va_end(ap);
+}
+
+void strbuf_addv(struct strbuf *b, const char *fmt, va_list ap)
+{
+        va_list again;
+        int n;
+
+        va_copy(again, ap);
+        strbuf_reserve(b, 64);
+        n = vsnprintf(b->data + b->len, b->cap - b->len, fmt, ap);
+        if (n < 0)
+                abort();
+        if ((size_t)n >= b->cap - b->len) {
+                strbuf_reserve(b, (size_t)n);
+                (void)vsnprintf(b->data + b->len, b->cap - b->len, fmt, again);
+        }
+        b->len += (size_t)n;
+        va_end(again);
+}
+
+char *strbuf_take(struct strbuf *b)
+{
+        char *s = b->data ? b->data : xstrdup("");
+
+        *b = (struct strbuf){0};
+        return s;
+}
+
+void strbuf_release(struct strbuf *b)
+{
+        free(b->data);
+        *b = (struct strbuf){0};
+}
+
+void strv_add(struct strv *s, const char *str)
+{
+        strv_add_take(s, xstrdup(str));
+}
+
+void strv_add_take(struct strv *s, char *str)
+{
+        if (s->n + 2 > s->cap) {
+                s->cap = MAX((size_t)8, s->cap * 2);
+                s->v = xrealloc(s->v, s->cap, sizeof(*s->v));
+        }
+        s->v[s->n++] = str;
+        s->v[s->n] = NULL;
+}
+
+void strv_addf(struct strv *s, const char *fmt, ...)
+{
+        va_list ap;
+
+        va_start(ap, fmt);
+        strv_add_take(s, xvasprintf(fmt, ap));
+        va_end(ap);
+}
+
+void strv_copy(struct strv *s, const struct strv *from)
+{
+        for (size_t i = 0; i < from->n; i++)
+                strv_add(s, from->v[i]);
+}
+
+bool strv_contains(const struct strv *s, const char *str)
+{
+        for (size_t i = 0; i < s->n; i++)
+                if (strcmp(s->v[i], str) == 0)
+                        return true;
+        return false;
+}
+
+void strv_release(struct strv *s)
+{
+        for (size_t i = 0; i < s->n; i++)
+                free(s->v[i]);
+        free(s->v);
+        *s = (struct strv){0};
+}
+
+/* Index of the entry whose name is the @len bytes at @name; env->n when there is none. */
+static size_t strv_env_find(const struct strv *env, const char *name, size_t len)
+{
+        size_t i;
+
+        for (i = 0; i < env->n; i++)
+                if (strncmp(env->v[i], name, len) == 0 && env->v[i][len] == '=')
+                        break;
+        return i;
+}
+
+void strv_env_set(struct strv *env, const char *assignment)
+{
+        size_t i = strv_env_find(env, assignment, strcspn(assignment, "="));
+
+        if (i == env->n) {
+                strv_add(env, assignment);
+                return;
+        }
+        free(env->v[i]);
+        env->v[i] = xstrdup(assignment);
+}
+
+const char *strv_env_get(const struct strv *env, const char *name)
+{
+        size_t len = strlen(name);
+        size_t i = strv_env_find(env, name, len);
+
+        return i < env->n ? env->v[i] + len + 1 : NULL;
+}
+
+void strv_split(struct strv *s, const char *str, char sep)
+{
+        for (;;) {
+                const char *end = strchr(str, sep);
+
+                if (!end)
+                        break;
+                strv_add_take(s, xstrndup(str, (size_t)(end - str)));
+                str = end + 1;
+        }
+        strv_add(s, str);
+}
+
+bool str_starts(const char *s, const char *prefix)
+{
+        return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+bool str_ends(const char *s, const char *suffix)
+{
+        size_t n = strlen(s), m = strlen(suffix);
+
+        return n >= m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+bool str_is_hex(const char *s, size_t n)
+{
+        size_t i;
+
+        for (i = 0; i < n; i++)
+                if (!((s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f')))
+                        return false;
+        return s[n] == '\0';
+}
