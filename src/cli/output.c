@@ -209,19 +209,15 @@ int output_inspect(struct json_object *const *values, size_t n, const char *form
 {
         AUTO_STRBUF out = {0};
 
-        if (format && strcmp(format, "json") != 0)
-                return inspect_template(values, n, format, reterr);
-        if (n == 0) {
-                strbuf_add(&out, "[]\n");
-                return output_text(out.data, out.len, reterr);
-        }
+        if (format)
+                return inspect_template(values, n, strcmp(format, "json") == 0 ? "{{json .}}" : format,
+                                        reterr);
+        strbuf_add(&out, "[");
         for (size_t i = 0; i < n; i++) {
-                strbuf_add(&out, i ? "," : "[");
-                if (!format)
-                        strbuf_add(&out, "\n    ");
-                write_value(&out, values[i], format ? 0 : 4, 1);
+                strbuf_add(&out, i ? ",\n    " : "\n    ");
+                write_value(&out, values[i], 4, 1);
         }
-        strbuf_add(&out, format ? "]\n" : "\n]\n");
+        strbuf_add(&out, n ? "\n]\n" : "]\n");
         return output_text(out.data, out.len, reterr);
 }
 
