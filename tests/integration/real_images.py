@@ -2,13 +2,13 @@
 """
 Real images for the tests, made from the machine's own Debian mirror with the tools of others: mmdebstrap, umoci, skopeo.
 
-They are made once and kept outside the checkout, keyed by what is in this file. As a program it makes them; under pytest
+They are made once and kept outside the checkout, keyed by RECIPE (to be raised with every change of what they hold). As a program it makes them; under pytest
 image(NAME) gives a path and makes what is missing, one process at a time.
 
   debian.tar          root file system: Debian with Python, PostgreSQL, nginx and Redis
   debian.oci          OCI layout directory, two layers, gzip
   debian-oci.tar      OCI archive          debian-docker.tar   Docker archive, as docker save writes it
-  minbase.tar         Debian and nothing else, some 170 MB unpacked: for load against tar x
+  minbase.tar         Debian and nothing else: for load against tar x      minbase-docker.tar  the same as docker save writes it
 """
 import contextlib
 import fcntl
@@ -23,7 +23,8 @@ import time
 
 PACKAGES = ["python3", "postgresql", "nginx-light", "redis-server", "procps", "util-linux", "login", "passwd"]
 CACHE = pathlib.Path(os.environ.get("KELP_TEST_IMAGES", "/var/tmp/kelp-test-images"))
-KEY = hashlib.sha256(pathlib.Path(__file__).read_bytes()).hexdigest()[:12]
+RECIPE = 1
+KEY = f"{RECIPE}-" + hashlib.sha256(" ".join(PACKAGES).encode()).hexdigest()[:8]
 DIRECTORY = CACHE / KEY
 
 
@@ -122,9 +123,19 @@ def make_docker_archive(tmp):
     skopeo(f"oci:{DIRECTORY}/debian.oci:debian", f"docker-archive:{tmp}/debian-docker.tar:docker.io/library/debian:test")
 
 
+def make_minbase_docker(tmp):
+    layout = f"{tmp}/layout"
+    run("umoci", "init", "--layout", layout)
+    run("umoci", "new", "--image", layout + ":minbase")
+    run("umoci", "raw", "add-layer", "--image", layout + ":minbase", str(DIRECTORY / "minbase.tar"))
+    skopeo(f"oci:{layout}:minbase", f"docker-archive:{tmp}/minbase-docker.tar:docker.io/library/minbase:test")
+
+
 MAKERS = {"minbase.tar": make_minbase, "debian.tar": make_debian_tar, "debian.oci": make_debian_oci,
-          "debian-oci.tar": make_oci_archive, "debian-docker.tar": make_docker_archive}
-NEEDS = {"debian.oci": ["debian.tar"], "debian-oci.tar": ["debian.oci"], "debian-docker.tar": ["debian.oci"]}
+          "debian-oci.tar": make_oci_archive, "debian-docker.tar": make_docker_archive,
+          "minbase-docker.tar": make_minbase_docker}
+NEEDS = {"debian.oci": ["debian.tar"], "debian-oci.tar": ["debian.oci"], "debian-docker.tar": ["debian.oci"],
+         "minbase-docker.tar": ["minbase.tar"]}
 
 
 def image(name):
@@ -135,6 +146,8 @@ def image(name):
     if path.exists():
         return path
     DIRECTORY.mkdir(parents=True, exist_ok=True)
+    for d in (CACHE, DIRECTORY):
+        os.chmod(d, 0o755)
     with open(DIRECTORY / f".{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if path.exists():
@@ -144,16 +157,14 @@ def image(name):
         tmp.mkdir()
         start = time.monotonic()
         MAKERS[name](tmp)
+        _readable(tmp / name)
         (tmp / name).rename(path)
         shutil.rmtree(tmp, ignore_errors=True)
         print(f"{name}: {time.monotonic() - start:.0f} s", flush=True)
-    _readable(path)
     return path
 
 
 def _readable(path):
-    for d in (CACHE, DIRECTORY):
-        os.chmod(d, 0o755)
     for p in [path, *path.rglob("*")] if path.is_dir() else [path]:
         os.chmod(p, 0o755 if p.is_dir() else 0o644)
 

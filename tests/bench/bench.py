@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Measures Kelp against its bars and its peers; see README.md. Prints a table, asserts nothing.
+
+    KELP_BUILD_DIR=build /usr/bin/python3 tests/bench/bench.py [--pairs N] [SECTION…]
+
+Sections: run exec load ps parallel memory. Everything runs as the tests' ordinary user. The contenders of a comparison take turns,
+so that what else the machine does hits them alike; the figures are medians in milliseconds of one run.
+"""
+import argparse
+import contextlib
+import json
+import os
+import pathlib
+import pickle
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "integration"))
+
+import harness  # noqa: E402
+import real_images  # noqa: E402
+import rootfs  # noqa: E402
+
+
+class Setting:
+    """The user, Kelp's programs where he can reach them, and a root file system, as a directory and as an archive."""
+
+    def __init__(self):
+        self.user = harness.take_user("kelp-test")
+        self.base = pathlib.Path(tempfile.mkdtemp(prefix="kb", dir="/var/tmp"))
+        os.chmod(self.base, 0o755)
+        self.programs = self.base / "bin"
+        self.programs.mkdir()
+        for path in [*harness.BUILD.glob("kelp*"), *harness.BUILD.glob("tests/guest/probe"), *harness.BUILD.glob("tests/bench/floor")]:
+            if path.is_file() and os.access(path, os.X_OK):
+                shutil.copy(path, self.programs / path.name)
+        cache = self.base / "cache"
+        cache.mkdir()
+        self.own(cache)
+        self.kelp = harness.Kelp(self.base / "k", self.user, self.programs, cache)
+        self.tar = self.base / "probe.tar"
+        self.tar.write_bytes(rootfs.probe_tar(self.programs / "probe"))
+        os.chmod(self.tar, 0o644)
+        self.tree = self.base / "rootfs"
+        self.tree.mkdir()
+        self.own(self.tree)
+        self.kelp.execute(["tar", "-x", "--no-same-owner", "-f", self.tar, "-C", self.tree])
+        self.kelp.ok("import", self.tar, "probe")
+        self.env = {**self.kelp.env}
+        self.podman = ["podman", "--root", str(self.kelp.work / "podman"), "--runroot", str(self.kelp.work / "podman-run"),
+                       "--cgroup-manager", "cgroupfs", "--events-backend", "none", "--storage-driver", "overlay"]
+        self.closers = []
+
+    def own(self, path):
+        if os.getuid() == 0:
+            os.chown(path, self.user.uid, self.user.gid)
+
+    def timed(self, commands, pairs, before=None):
+        """{name: (milliseconds of each run, peak KiB)}; the commands take turns in a process that is the user."""
+        r, w = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                os.close(r)
+                result = self._timed_as_user(commands, pairs, before or {})
+                with os.fdopen(w, "wb") as f:
+                    pickle.dump(result, f)
+                os._exit(0)
+            except BaseException as e:  # pylint: disable=broad-except
+                print("bench:", repr(e), file=sys.stderr)
+                os._exit(1)
+        os.close(w)
+        with os.fdopen(r, "rb") as f:
+            data = f.read()
+        os.waitpid(pid, 0)
+        return pickle.loads(data) if data else {}
+
+    def _timed_as_user(self, commands, pairs, before):
+        if os.getuid() == 0:
+            os.setgroups(self.user.groups)
+            os.setresgid(self.user.gid, self.user.gid, self.user.gid)
+            os.setresuid(self.user.uid, self.user.uid, self.user.uid)
+        os.chdir(self.kelp.work)
+        null = os.open("/dev/null", os.O_RDWR)
+        actions = [(os.POSIX_SPAWN_DUP2, null, 0), (os.POSIX_SPAWN_DUP2, null, 1)]
+        samples = {name: ([], 0) for name in commands}
+        for turn in range(pairs + 1):
+            for name, command in commands.items():
+                if name in before:
+                    subprocess.run(before[name], env=self.env, shell=True, check=True, stdout=subprocess.DEVNULL,
+                                   stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                start = time.perf_counter()
+                pid = os.posix_spawnp(command[0], command, self.env, file_actions=actions)
+                _, status, usage = os.wait4(pid, 0)
+                elapsed = (time.perf_counter() - start) * 1000
+                if status != 0:
+                    raise RuntimeError(f"{name}: status {status}: {command}")
+                if turn > 0 or pairs == 1:  # the first turn warms caches
+                    times, peak = samples[name]
+                    times.append(elapsed)
+                    samples[name] = (times, max(peak, usage.ru_maxrss))
+        return samples
+
+    def close(self):
+        for close in reversed(self.closers):
+            close()
+        self.kelp.finish()
+        subprocess.run([*self.podman, "unshare", "rm", "-rf", str(self.kelp.work / "podman")], check=False, capture_output=True,
+                       env=self.env, cwd="/", **self.user.credentials())
+        self.kelp.remove()
+        shutil.rmtree(self.base, ignore_errors=True)
+
+
+def table(title, samples, ours, bars):
+    """bars: {peer: the most that ours / peer may be}."""
+    print(f"\n{title}")
+    if not samples:
+        print("  not measured")
+        return
+    own = statistics.median(samples[ours][0])
+    for name, (times, peak) in samples.items():
+        median = statistics.median(times)
+        line = f"  {name:<14} {median:9.1f} ms   min {min(times):9.1f}   peak {peak / 1024:6.1f} MiB   n={len(times)}"
+        if name != ours:
+            ratio = own / median
+            line += f"   kelp/{name} = {ratio:.3f}"
+            if name in bars:
+                line += f"   bar ≤ {bars[name]:.3f}  {'met' if ratio <= bars[name] else 'MISSED'}"
+        print(line, flush=True)
+
+
+def crun_bundle(s):
+    bundle = s.kelp.work / "bundle"
+    s.kelp.execute(["mkdir", "-p", bundle])
+    s.kelp.execute(["crun", "spec", "--rootless"], cwd=bundle)
+    path = bundle / "config.json"
+    config = json.loads(path.read_text())
+    config["process"].update(terminal=False, args=["/bin/true"])
+    config["root"] = {"path": str(s.tree), "readonly": True}
+    path.write_text(json.dumps(config))
+    return ["crun", "--root", str(s.kelp.work / "crun"), "--cgroup-manager=disabled", "run", "--bundle", str(bundle), "bench"]
+
+
+def podman_image(s):
+    result = s.kelp.execute([*s.podman, "import", s.tar, "probe"], timeout=120)
+    if result.rc != 0:
+        print("podman:", result.err.strip(), file=sys.stderr)
+    return result.rc == 0
+
+
+def bench_run(s, pairs):
+    kelp = [s.kelp.program("kelp"), "run", "--rm", "--network", "none", "probe", "true"]
+    commands = {"kelp": kelp,
+                "bwrap": ["bwrap", "--unshare-all", "--ro-bind", str(s.tree), "/", "--proc", "/proc", "--dev", "/dev", "true"],
+                "crun": crun_bundle(s)}
+    if (s.programs / "floor").exists():
+        commands["floor"] = [str(s.programs / "floor"), str(s.tree), "/bin/true"]
+    table("run --rm IMAGE true", s.timed(commands, pairs), "kelp", {"bwrap": 1.2, "crun": 1 / 3})
+    if podman_image(s):
+        commands = {"kelp": kelp, "podman": [*s.podman, "run", "--rm", "--network", "none", "--cgroups=disabled", "probe", "true"]}
+        table("run --rm IMAGE true, against podman", s.timed(commands, max(3, pairs // 4)), "kelp", {"podman": 1 / 20})
+
+
+def bench_exec(s, pairs):
+    s.kelp.ok("run", "-d", "--name", "sleeper", "probe", "pause")
+    commands = {"kelp": [s.kelp.program("kelp"), "exec", "sleeper", "true"]}
+    if podman_image(s):
+        result = s.kelp.execute([*s.podman, "run", "-d", "--name", "sleeper", "--network", "none", "--cgroups=disabled", "probe", "pause"])
+        if result.rc == 0:
+            commands["podman"] = [*s.podman, "exec", "sleeper", "true"]
+            s.closers.append(lambda: s.kelp.execute([*s.podman, "rm", "-f", "-t", "0", "sleeper"]))
+        else:
+            print("podman:", result.err.strip(), file=sys.stderr)
+    table("exec CONTAINER true", s.timed(commands, max(3, pairs // 2)), "kelp", {"podman": 1 / 20})
+    s.kelp.ok("rm", "-f", "sleeper")
+
+
+def bench_load(s, pairs):
+    archive, tree = real_images.image("minbase-docker.tar"), real_images.image("minbase.tar")
+    print(f"\nimage: {archive.stat().st_size / 1e6:.0f} MB as an archive, {real_images.size(tree) / 1e6:.0f} MB of files")
+    kelp = s.kelp.program("kelp")
+    commands = {"kelp": [kelp, "load", "-q", "-i", str(archive)],
+                "tar": ["unshare", "--map-root-user", "--map-auto", "tar", "-xpf", str(tree), "-C", "untarred"],
+                "podman": [*s.podman, "load", "-q", "-i", str(archive)]}
+    before = {"kelp": f"{kelp} rmi -f minbase:test || true",
+              "tar": "unshare --map-root-user --map-auto rm -rf untarred; mkdir untarred",
+              "podman": " ".join(s.podman) + " rmi -f minbase:test || true"}
+    table("load IMAGE", s.timed(commands, max(3, pairs // 8), before), "kelp", {"podman": 1 / 2, "tar": 1.3})
+    print("  peak is that of the command and its children; bar for kelp: 64 MiB")
+    s.kelp.execute(["unshare", "--map-root-user", "--map-auto", "rm", "-rf", "untarred"])
+
+
+def bench_ps(s, pairs):
+    few = s.timed({"kelp": [s.kelp.program("kelp"), "ps", "-a"]}, pairs)
+    started = time.monotonic()
+    for _ in range(100):
+        creators = [s.kelp.popen("create", "probe", "true", stdout=subprocess.DEVNULL) for _ in range(10)]
+        for process in creators:
+            process.wait()
+            process.stdin.close()
+            process.stderr.close()
+    s.kelp.started.clear()
+    create = (time.monotonic() - started)
+    many = s.timed({"kelp": [s.kelp.program("kelp"), "ps", "-a"]}, pairs)
+    a, b = statistics.median(few["kelp"][0]), statistics.median(many["kelp"][0])
+    print(f"\nps -a\n  none {a:.1f} ms   1000 containers {b:.1f} ms   difference {b - a:.1f} ms   bar ≤ 50 ms  "
+          f"{'met' if b - a <= 50 else 'MISSED'}   (1000 × create: {create:.1f} s)", flush=True)
+    ids = s.kelp.ok("ps", "-aq").split()
+    assert len(ids) == 1000, len(ids)
+    s.kelp.ok("rm", *ids, timeout=300)
+
+
+def bench_parallel(s, pairs):
+    start = time.monotonic()
+    running = [s.kelp.spawn(s.kelp.command("run", "--rm", "probe", "true"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+               for _ in range(500)]
+    failed = []
+    for process in running:
+        _, err = process.communicate()
+        if process.returncode != 0:
+            failed.append(err.decode(errors="replace").strip())
+    print(f"\n500 × run --rm at once\n  {time.monotonic() - start:.1f} s, {len(failed)} failed"
+          f"   bar 0  {'met' if not failed else 'MISSED'}", flush=True)
+    for message in sorted(set(failed))[:5]:
+        print("   ", message)
+
+
+def bench_memory(s, pairs):
+    s.kelp.ok("run", "-d", "--name", "idle", "probe", "pause")
+    monitors = [pid for pid, p in s.user.processes().items() if p[0].startswith("kelp-monitor")]
+    print("\nprivate memory of an idle monitor")
+    for pid in monitors:
+        kib = 0
+        with contextlib.suppress(OSError):
+            for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+                if line.startswith("Private_"):
+                    kib += int(line.split()[1])
+        print(f"  {kib} KiB   bar ≤ 1024 KiB  {'met' if kib <= 1024 else 'MISSED'}", flush=True)
+    s.kelp.ok("rm", "-f", "idle")
+
+
+SECTIONS = {"run": bench_run, "exec": bench_exec, "load": bench_load, "ps": bench_ps, "parallel": bench_parallel,
+            "memory": bench_memory}
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Kelp against its bars and peers")
+    parser.add_argument("--pairs", type=int, default=40, help="turns of each comparison")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], default=list(SECTIONS))
+    args = parser.parse_args()
+    setting = Setting()
+    try:
+        for name in args.sections:
+            SECTIONS[name](setting, args.pairs)
+    finally:
+        setting.close()
+
+
+if __name__ == "__main__":
+    main()
