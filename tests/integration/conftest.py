@@ -11,7 +11,7 @@ Fixtures of the integration tests. Run them with Debian's pytest, against a buil
   make_kelp(…)    further ones: make_kelp(user=noids_user), make_kelp(root=…)
   user, noids_user  an ordinary user with and one without subordinate ids
   probe_tar       path of the probe image's root file system tar; probe_binary: path of the program
-  debian_oci …    archives of real images (real_images.py)
+  debian_oci …    archives of real images (real_images.py); debian_kelp: kelp on a shared store with debian:test
   session_dir     a directory that the users may read, gone at the end
 
 After each test everything of kelp is checked: no process, mount, temporary file or name may be left. A test that kills
@@ -30,6 +30,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import harness  # noqa: E402
+import real_images  # noqa: E402
 import rootfs  # noqa: E402
 
 
@@ -155,3 +156,57 @@ def busybox_tar(session_dir):
 def busybox(kelp, busybox_tar):
     kelp.ok("import", busybox_tar, "busybox")
     return "busybox"
+
+
+# ---- real images -------------------------------------------------------------------------------
+
+
+def _real(name):
+    try:
+        return real_images.image(name)
+    except (OSError, RuntimeError, subprocess.CalledProcessError) as e:
+        pytest.skip(f"could not make {name}: {e}")
+
+
+@pytest.fixture(scope="session")
+def debian_tar():
+    return _real("debian.tar")
+
+
+@pytest.fixture(scope="session")
+def debian_layout():
+    return _real("debian.oci")
+
+
+@pytest.fixture(scope="session")
+def debian_oci():
+    return _real("debian-oci.tar")
+
+
+@pytest.fixture(scope="session")
+def debian_docker():
+    return _real("debian-docker.tar")
+
+
+@pytest.fixture(scope="session")
+def minbase_tar():
+    return _real("minbase.tar")
+
+
+@pytest.fixture(scope="module")
+def debian_store(session_dir, programs, cache_dir, user, debian_oci):
+    """A store that holds the image debian:test, loaded once for all tests of a module that use debian_kelp."""
+    base = tempfile.mkdtemp(prefix="", dir=session_dir)
+    loader = harness.Kelp(base, user, programs, cache_dir / "store")
+    loader.env["XDG_CACHE_HOME"] = str(loader.work)
+    loader.ok("load", "-q", "-i", debian_oci, timeout=300)
+    yield loader.root
+    complaints = loader.finish()
+    loader.remove()
+    assert not complaints, complaints
+
+
+@pytest.fixture
+def debian_kelp(make_kelp, debian_store):
+    """Kelp on the store with debian:test."""
+    return make_kelp(root=debian_store)
