@@ -38,6 +38,7 @@ struct idmap_userns {
         enum idmap_tier tier;
         struct id_map uid, gid;
         char *why; /* why the tier is not full, in words; NULL when full */
+        char *remedy; /* what can be done about it, as a hint; NULL when full */
 };
 /* Finds the live holder, or starts one. The ranges are looked at again when /etc/subuid or /etc/subgid changed. Never waits for
  * anything but another caller's start of the same holder. */
@@ -59,7 +60,7 @@ uint64_t id_map_total(const struct id_map *m);
 struct id_map id_map_compose(const struct id_map *inner, const struct id_map *outer);
 char *id_map_format(const struct id_map *m);               /* "0 1000 1\n1 100000 65536\n", as in /proc/PID/uid_map; caller owns */
 int id_map_parse(const char *text, struct id_map *ret, struct err **reterr);
-bool id_map_equal(const struct id_map *a, const struct id_map *b);
+bool id_map_equal(const struct id_map *a, const struct id_map *b); /* same ids to same ids, however they are cut into lines */
 
 enum idmap_mode { IDMAP_MODE_PRIVATE, IDMAP_MODE_HOST, IDMAP_MODE_KEEP_ID, IDMAP_MODE_EXPLICIT, IDMAP_MODE_COUNT };
 struct idmap_request {

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Giving the child its maps: by newuidmap and newgidmap, which run at the same time, or by writing them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/str.h"
+#include "idmap/userns_program.h"
+
+#define TOOL_TEXT_MAX 4096
+#define PROC_MAP_MAX  (64U * 1024)
+
+struct tool {
+        const char *name;
+        const struct id_map *map;
+        char *path;
+        int pidfd, output;
+};
+
+static int tool_start(struct tool *t, pid_t target, struct err **reterr)
+{
+        char *const env[] = {(char[]){"LC_ALL=C"}, (char[]){"PATH=/usr/bin:/bin"}, NULL};
+        int out[2] = {-EBADF, -EBADF};
+        AUTO_STRV argv = {0};
+        int r;
+
+        t->path = holder_find_tool(t->name);
+        if (!t->path)
+                return err_new(reterr, ERR_UNSUPPORTED, "%s is not installed", t->name);
+        strv_add(&argv, t->name);
+        strv_addf(&argv, "%d", (int)target);
+        for (size_t i = 0; i < t->map->n; i++) {
+                strv_addf(&argv, "%u", t->map->v[i].inside);
+                strv_addf(&argv, "%u", t->map->v[i].outside);
+                strv_addf(&argv, "%u", t->map->v[i].count);
+        }
+        r = fd_pipe(out, reterr);
+        if (r < 0)
+                return r;
+        t->output = out[0];
+        r = process_spawn(
+            &(struct process_spawn_opts){
+                .path = t->path,
+                .argv = argv.v,
+                .envp = env,
+                .fds = (int[]){-EBADF, out[1], out[1]},
+                .n_fds = 3,
+                .reset_signals = true,
+            },
+            NULL, &t->pidfd, reterr);
+        (void)fd_close(out[1]);
+        return r;
+}
+
+/* What the program said, in one line. */
+static void flatten(char *text)
+{
+        size_t n = strlen(text);
+
+        while (n > 0 && text[n - 1] == '\n')
+                text[--n] = '\0';
+        for (char *p = text; *p; p++)
+                if (*p == '\n')
+                        *p = ' ';
+}
+
+static int tool_finish(struct tool *t, struct err **reterr)
+{
+        AUTO_FREE char *text = NULL, *remedy = NULL;
+        int status, r;
+
+        r = io_read_fd(t->output, t->name, TOOL_TEXT_MAX, &text, NULL, NULL);
+        if (r < 0)
+                text = xstrdup("");
+        status = process_wait(t->pidfd, reterr);
+        if (status < 0)
+                return status;
+        if (status == 0)
+                return 0;
+        flatten(text);
+        remedy = userns_remedy_refused(t->path);
+        r = err_new(reterr, ERR_DENIED, "%s refused: '%s' (exit code %d)", t->name, text, status);
+        return err_hint(reterr, r, "%s", remedy);
+}
+
+static void tool_release(struct tool *t)
+{
+        free(t->path);
+        (void)fd_close(t->pidfd);
+        (void)fd_close(t->output);
+}
+
+static int run_tools(const struct userns_target *t, pid_t pid, struct err **reterr)
+{
+        AUTO(tool_release)
+        struct tool uid = {.name = "newuidmap", .map = &t->uid, .pidfd = -EBADF, .output = -EBADF};
+        AUTO(tool_release)
+        struct tool gid = {.name = "newgidmap", .map = &t->gid, .pidfd = -EBADF, .output = -EBADF};
+        int r, q;
+
+        r = tool_start(&uid, pid, reterr);
+        if (r < 0)
+                return r;
+        r = tool_start(&gid, pid, reterr);
+        q = tool_finish(&uid, r < 0 ? NULL : reterr);
+        if (r < 0)
+                return r;
+        r = tool_finish(&gid, q < 0 ? NULL : reterr);
+        return q < 0 ? q : r;
+}
+
+/* A mapping program that says it succeeded and did something else would give files to strangers. */
+static int verify(pid_t pid, const char *name, const struct id_map *want, struct err **reterr)
+{
+        AUTO(id_map_release) struct id_map got = {0};
+        AUTO_FREE char *text = NULL;
+        char path[40];
+        int r;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+        r = io_read_file(AT_FDCWD, path, PROC_MAP_MAX, &text, NULL, reterr);
+        if (r == 0)
+                r = id_map_parse(text, &got, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "%s", path);
+        if (!id_map_equal(&got, want))
+                return err_new(reterr, ERR_DENIED, "%s is not what was asked for", name);
+        return 0;
+}
+
+int userns_target_apply(const struct userns_target *t, pid_t pid, struct err **reterr)
+{
+        int r;
+
+        if (t->how == TARGET_TOOLS)
+                r = run_tools(t, pid, reterr);
+        else
+                r = idmap_write(pid, &t->uid, &t->gid, reterr);
+        if (r == 0)
+                r = verify(pid, "uid_map", &t->uid, reterr);
+        if (r == 0)
+                r = verify(pid, "gid_map", &t->gid, reterr);
+        return r;
+}
