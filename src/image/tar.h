@@ -22,7 +22,7 @@ struct tar;
 #define TAR_META_MAX (1024u * 1024u) /* one PAX header or GNU long name */
 #define TAR_MAX_SPARSE 65536u        /* segments of one file */
 
-enum tar_type { TAR_FILE, TAR_HARDLINK, TAR_SYMLINK, TAR_CHAR, TAR_BLOCK, TAR_DIR, TAR_FIFO, TAR_SOCKET, TAR_OTHER, TAR_TYPE_COUNT };
+enum tar_type { TAR_FILE, TAR_HARDLINK, TAR_SYMLINK, TAR_CHAR, TAR_BLOCK, TAR_DIR, TAR_FIFO, TAR_OTHER, TAR_TYPE_COUNT };
 
 struct tar_xattr {
         char *name;
