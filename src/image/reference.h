@@ -21,6 +21,9 @@ void reference_release(struct reference *r);
 /* "docker.io/library/debian:12", and the familiar form "debian:12" that listings show. Caller owns. */
 char *reference_format(const struct reference *r);
 char *reference_familiar(const struct reference *r);
+/* The other full name with the same familiar form: localhost/x and docker.io/library/x. A familiar name means one image, so a
+ * store never holds both. NULL when there is none (any other domain). Caller owns. */
+char *reference_twin(const struct reference *r);
 /* File name of a reference in images/refs: every byte outside [A-Za-z0-9._-] becomes %XX; never "." or ".."; ≤ 255 bytes. Caller owns. */
 char *reference_escape(const char *formatted);
 char *reference_unescape(const char *name); /* NULL when it is none */

@@ -23,7 +23,7 @@ struct image {
         char *id;              /* "sha256:…" of the config blob */
         char *manifest_digest; /* of the manifest blob in images/blobs */
         char *os, *architecture;
-        struct strv layers;    /* diff-ids' hex, lowest first */
+        struct strv layers;    /* names of directories in layers/ (layer_info.h), lowest first, each once */
         struct json_object *doc; /* the whole file; owned; .config is the OCI config's "config" object */
         bool setuid;
         uint64_t size;         /* sum of the layers' content, bytes */
@@ -40,9 +40,13 @@ int store_resolve(const struct dirs *d, const char *name, struct image **ret, st
 bool store_has_image(const struct dirs *d, const char *image_id);
 int store_find(const struct dirs *d, const char *name, struct image **ret, struct err **reterr);             /* with names */
 int store_list(const struct dirs *d, struct image ***ret, size_t *ret_n, struct err **reterr);              /* sorted: newest first */
+bool image_has_label(const struct image *i, const char *wanted); /* "key" or "key=value" */
+void image_list_free(struct image **v, size_t n);
 /* The OCI config blob and the manifest blob as JSON (history, inspect). */
 int store_config(const struct dirs *d, const struct image *i, struct json_object **ret, struct err **reterr);
 int store_manifest(const struct dirs *d, const struct image *i, struct json_object **ret, struct err **reterr);
+/* Bytes of a small blob (≤ 4 MiB). */
+int store_blob_read(const struct dirs *d, const char *digest, char **ret, size_t *ret_len, struct err **reterr);
 
 int store_tag(const struct dirs *d, const char *source, const char *target, struct err **reterr);
 struct store_remove_opts {
@@ -60,15 +64,24 @@ struct store_txn;
 int store_txn_begin(const struct dirs *d, struct store_txn **ret, struct err **reterr);
 int store_txn_dir(const struct store_txn *t);
 /* Keeps layer or blob from collection while this transaction lives, whether it exists yet or not. Returns 1 when it exists already. */
-int store_txn_claim_layer(struct store_txn *t, const char *diff_hex, struct err **reterr);
+int store_txn_claim_layer(struct store_txn *t, const char *layer_name, struct err **reterr);
+int store_txn_claim_blob(struct store_txn *t, const char *digest, struct err **reterr);
+/* Moves the transaction's directory or file @from into place; claims it first. One that is there already wins. Contents must be on disk. */
+int store_txn_put_layer(struct store_txn *t, const char *from, const char *layer_name, struct err **reterr);
+int store_txn_put_blob(struct store_txn *t, const char *from, const char *digest, struct err **reterr);
 struct store_txn *store_txn_end(struct store_txn *t); /* removes the directory; NULL ok */
 DEFINE_CLEANUP(struct store_txn *, store_txn_end);
-/* Publishes: manifest and config blobs, run description, then @names (formatted references; may be empty). All layers must be in place. */
-int store_publish(struct store_txn *t, const char *manifest, size_t manifest_len, const char *config, size_t config_len,
-                  char *const *names, char ret_id[72], struct err **reterr);
+/* Publishes: manifest and config blobs, run description, then @names (formatted references; NULL-terminated, may be NULL). All layers must be
+ * in place. The digests are the caller's: it has computed or checked them. */
+struct store_image {
+        const char *manifest_digest, *manifest, *config_digest, *config;
+        size_t manifest_len, config_len;
+        char *const *names;
+};
+int store_publish(struct store_txn *t, const struct store_image *i, struct err **reterr);
 
 /* The directory below the data root that holds the layer's files as they must be owned for a container with these maps (container → caller's
  * namespace): "layers/<hex>/fs", or a variant "layers/<hex>/fs.<hash>" with other owners. -ENOENT without words: the variant has to be made
  * first, by running kelp-image reown. */
 struct id_map;
-int store_layer_path(const struct dirs *d, const char *diff_hex, const struct id_map *uid, const struct id_map *gid, char **ret, struct err **reterr);
+int store_layer_path(const struct dirs *d, const char *layer_name, const struct id_map *uid, const struct id_map *gid, char **ret, struct err **reterr);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * image_protocol — what `kelp` (and later the API) and kelp-image say to each other.
+ *
+ * "kelp-image VERB ROOT" with the descriptors
+ *   0  input: the archive (file, pipe) or the directory to read; /dev/null
+ *   1  output: the archive (file, pipe) or the directory to write; /dev/null
+ *   2  errors that can't be told otherwise
+ *   3  STATUS, SOCK_SEQPACKET: one JSON object per datagram, kelp-image → caller
+ *   4  REQUEST: a memfd with a JSON object
+ * It ends by itself when the caller dies.
+ *
+ * STATUS messages:
+ *   {"event":"progress","item":S,"done":N,"total":N}   bytes; total 0: unknown. At most some ten a second per item
+ *   {"event":"warning","text":S}
+ *   {"event":"result", …}                              the verb's, any number of them
+ *   {"event":"done"}                                   last: everything is on disk
+ *   {"event":"error","error":{…err_encode…}}           last: nothing of it is, but images that had their "result"
+ * EOF without "done" or "error": kelp-image was killed; what it left in tmp/ is swept by the next writer.
+ *
+ * Verb, REQUEST and results (members with ? may be absent):
+ *   load          {"what":S, "platform"?:S}
+ *                 → {"id":"sha256:…","name"?:formatted reference}, one per name, or one without a name
+ *   import        {"what":S, "name"?:formatted reference, "changes"?:[S], "message"?:S, "platform"?:"os/arch[/variant]"}
+ *                 → {"id":"sha256:…"}
+ *   save          {"images":[{"id":…,"manifest":…,"names":[formatted]}], "format":"docker"|"oci"|"docker-v1", "compress"?:"gzip"|"zstd"}
+ *                 output: a directory (oci only) or anything that can be written; → nothing
+ *   reown         {"layers":[name], "uid":[{containerID,hostID,size}], "gid":[…]}  container → caller's namespace
+ *   flatten       {"layers":[name], "uid":…, "gid":…, "target":path of an empty directory below the data root}
+ *   remove-trees  {"names":[entry of tmp/]}
+ */
+#define IMAGE_PROGRAM     "kelp-image"
+#define IMAGE_FD_INPUT    0
+#define IMAGE_FD_OUTPUT   1
+#define IMAGE_FD_STATUS   3
+#define IMAGE_FD_REQUEST  4
+#define IMAGE_MESSAGE_MAX 65536
+#define IMAGE_REQUEST_MAX (4 * 1024 * 1024)
