@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * protocol — what kelp and kelp-monitor say to each other. The only header of monitor/ that others may include.
+ * protocol — what kelp and kelp-monitor say to each other. Besides it, others may include monitor/record.h and monitor/frame.h.
  *
- * Start: kelp runs "kelp-monitor run ROOT ID" or "kelp-monitor exec ROOT ID" with the descriptors below and waits on STATUS.
+ * Start: kelp runs "kelp-monitor run ROOT ID [options]" or "kelp-monitor exec ROOT ID" with the descriptors below and waits on STATUS. The
+ * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once.
+ * "kelp-monitor remove ROOT NAME…" deletes trees in tmp/ inside U.
  *   0–2   /dev/null (passthrough log driver: the caller's own)
  *   3     STATUS, SOCK_SEQPACKET: one JSON object per datagram, monitor → kelp
  *   4     ATTACH, SOCK_STREAM, or /dev/null when detached: the first attached client
@@ -13,12 +15,14 @@
  * STATUS messages, in order:
  *   {"event":"started","pid":N}                       the program runs
  *   {"event":"error","error":{…err_encode…}}          it does not; the monitor has cleaned up and exits
- *   {"event":"exited","code":N,"oom":false}           after the exit record is on disk and every byte of output was delivered
+ *   {"event":"exited","code":N,"oom":false}           after the exit record is on disk (--rm: the container is removed) and every byte
+ *                                                     of output was delivered
  * EOF without "exited" or "error": the monitor was killed.
  *
  * ATTACH framing, both directions: struct attach_frame, then len bytes.
  *   client → monitor: STDIN data; STDIN_EOF; RESIZE (payload: struct attach_size)
- *   monitor → client: STDOUT, STDERR data (with a terminal everything is STDOUT); DETACHED
+ *   monitor → client: STDOUT, STDERR data (with a terminal everything is STDOUT); DETACHED;
+ *                     EXITED (payload: exit code, 4 bytes big-endian; only to clients of the socket, who have no STATUS)
  * Further clients connect to <runtime>/<id>.sock (SOCK_STREAM, same framing; SO_PEERCRED must be our uid).
  */
 #include <stdint.h>
@@ -28,7 +32,7 @@
 #define MONITOR_FD_REQUEST 5
 #define MONITOR_FD_PRESERVE 6
 
-enum attach_type { ATTACH_STDIN = 0, ATTACH_STDOUT = 1, ATTACH_STDERR = 2, ATTACH_STDIN_EOF = 3, ATTACH_RESIZE = 4, ATTACH_DETACHED = 5 };
+enum attach_type { ATTACH_STDIN = 0, ATTACH_STDOUT = 1, ATTACH_STDERR = 2, ATTACH_STDIN_EOF = 3, ATTACH_RESIZE = 4, ATTACH_DETACHED = 5, ATTACH_EXITED = 6 };
 #define ATTACH_FRAME_MAX 65536
 struct attach_frame {
         uint8_t type, zero[3];

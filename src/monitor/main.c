@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * kelp-monitor — one per container (run), one per exec session (exec), and the remover of trees (remove). Started by kelp only; the
+ * arguments and descriptors are described in protocol.h.
+ *
+ * Point of no return: monitor_enter(), after which we are in the user's namespace U for good.
+ */
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "base/str.h"
+#include "monitor/monitor.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int usage(void)
+{
+        (void)fprintf(stderr,
+                      "kelp-monitor is started by kelp: run|exec ROOT ID, remove ROOT NAME…\n");
+        return 125;
+}
+
+static bool parse_dimensions(const char *text, struct run_args *a)
+{
+        AUTO_STRV part = {0};
+        uint32_t rows, cols;
+
+        strv_split(&part, text, 'x');
+        if (part.n != 2 || parse_u32(part.v[0], &rows) < 0 || parse_u32(part.v[1], &cols) < 0 ||
+            rows > UINT16_MAX || cols > UINT16_MAX)
+                return false;
+        a->rows = (uint16_t)rows;
+        a->cols = (uint16_t)cols;
+        return true;
+}
+
+static const char *value_of(const char *arg, const char *option)
+{
+        return str_starts(arg, option) ? arg + strlen(option) : NULL;
+}
+
+static bool parse_run(char **argv, struct run_args *a)
+{
+        for (; *argv; argv++) {
+                const char *v;
+
+                if (strcmp(*argv, "--rm") == 0)
+                        a->rm = true;
+                else if (strcmp(*argv, "--stdin-once") == 0)
+                        a->stdin_once = true;
+                else if ((v = value_of(*argv, "--name=")))
+                        a->name = v;
+                else if ((v = value_of(*argv, "--log-driver=")))
+                        a->log_driver = v;
+                else if ((v = value_of(*argv, "--log-opt=")))
+                        strv_add(&a->log_opts, v);
+                else if ((v = value_of(*argv, "--pidfile=")))
+                        a->pidfile = v;
+                else if (!(v = value_of(*argv, "--size=")) || !parse_dimensions(v, a))
+                        return false;
+        }
+        return true;
+}
+
+/* What we inherited from whoever called kelp must not reach the container, nor end us. */
+static void settle_down(void)
+{
+        (void)fd_sanitize_stdio();
+        (void)umask(022);
+        (void)setsid(); /* fails only when kelp has done it for us */
+        if (chdir("/") < 0)
+                log_debug("monitor: cannot leave the working directory");
+        (void)signal(SIGHUP, SIG_IGN);
+        (void)signal(SIGINT, SIG_IGN);
+        (void)signal(SIGPIPE, SIG_IGN);
+        for (int fd = 3; fd <= 5; fd++)
+                (void)fd_set_cloexec(fd, true, NULL);
+}
+
+int main(int argc, char **argv)
+{
+        int r;
+
+        if (argc < 4)
+                return usage();
+        settle_down();
+        if (strcmp(argv[1], "run") == 0) {
+                struct run_args a = {.root = argv[2], .id = argv[3]};
+
+                if (!str_is_hex(a.id, 64) || !parse_run(argv + 4, &a))
+                        return usage();
+                r = monitor_run(&a);
+                strv_release(&a.log_opts);
+                return r;
+        }
+        if (strcmp(argv[1], "exec") == 0 && argc == 4 && str_is_hex(argv[3], 64))
+                return monitor_exec(argv[2], argv[3]);
+        if (strcmp(argv[1], "remove") == 0)
+                return monitor_remove(argv[2], argv + 3);
+        return usage();
+}

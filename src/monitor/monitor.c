@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "monitor/monitor.h"
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "idmap/idmap.h"
+#include "launch/launch.h"
+#include "monitor/protocol.h"
+#include "monitor/session.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define HELPER_PATIENCE_MS 2000
+
+int monitor_enter(const struct dirs *d, struct err **reterr)
+{
+        AUTO(idmap_userns_freep) struct idmap_userns *u = NULL;
+        int r = idmap_userns_open(d, &u, reterr);
+
+        return r < 0 ? r : idmap_userns_enter(u, reterr);
+}
+
+int streams_open(struct streams *s, bool with_input, struct err **reterr)
+{
+        for (int i = with_input ? 0 : 1; i < 3; i++) {
+                int fds[2], r = fd_pipe(fds, reterr);
+
+                if (r < 0)
+                        return r;
+                s->child[i] = fds[i == 0 ? 0 : 1];
+                s->parent[i] = fds[i == 0 ? 1 : 0];
+        }
+        return 0;
+}
+
+void streams_close(struct streams *s)
+{
+        for (int i = 0; i < 3; i++) {
+                s->child[i] = fd_close(s->child[i]);
+                s->parent[i] = fd_close(s->parent[i]);
+        }
+}
+
+int streams_connect(struct streams *s, struct session *session, struct launched *p,
+                    struct err **reterr)
+{
+        struct stat st;
+        int r = 0;
+
+        for (int i = 0; i < 3; i++)
+                s->child[i] = fd_close(s->child[i]);
+        /* The client first, so that no byte of output passes it by. */
+        if (fstat(MONITOR_FD_ATTACH, &st) == 0 && S_ISSOCK(st.st_mode))
+                r = session_add_client_take(session, MONITOR_FD_ATTACH, true, reterr);
+        else
+                (void)fd_close(MONITOR_FD_ATTACH);
+        if (r < 0)
+                return r;
+        if (p->terminal >= 0)
+                return session_set_terminal_take(session, TAKE_FD(p->terminal), reterr);
+        return session_set_pipes_take(session, TAKE_FD(s->parent[0]), TAKE_FD(s->parent[1]),
+                                      TAKE_FD(s->parent[2]), reterr);
+}
+
+int monitor_exit_code(int status)
+{
+        return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+void monitor_end_helper(struct launched *p)
+{
+        struct pollfd poll_fd = {.fd = p->helper_pidfd, .events = POLLIN};
+
+        if (p->helper <= 0)
+                return;
+        /* Asked first: it then unmounts, and leaves no work directory half-used. */
+        (void)sys_pidfd_send_signal(p->helper_pidfd, SIGTERM);
+        if (poll(&poll_fd, 1, HELPER_PATIENCE_MS) <= 0)
+                (void)sys_pidfd_send_signal(p->helper_pidfd, SIGKILL);
+        (void)waitpid(p->helper, NULL, 0);
+        p->helper = 0;
+        p->helper_pidfd = fd_close(p->helper_pidfd);
+}

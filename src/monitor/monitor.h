@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* monitor — what the modes of kelp-monitor share, and their entry points. Each returns the program's exit code. */
+#include "base/str.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct dirs;
+struct err;
+struct launch_io;
+struct launched;
+struct session;
+
+struct run_args {
+        const char *root, *id, *name, *log_driver, *pidfile;
+        struct strv log_opts;
+        uint16_t rows, cols;
+        bool rm, stdin_once;
+};
+int monitor_run(const struct run_args *a);
+int monitor_exec(const char *root, const char *id);
+int monitor_remove(const char *root, char *const *names);
+
+/* Enters the user's namespace U, for good. */
+int monitor_enter(const struct dirs *d, struct err **reterr);
+
+/* The ends of a program's standard streams. */
+struct streams {
+        int child[3]; /* for launch_io; closed once the program has them */
+        int parent[3];
+};
+#define STREAMS_NONE                                                                               \
+        {                                                                                          \
+                {-EBADF, -EBADF, -EBADF},                                                          \
+                {                                                                                  \
+                        -EBADF, -EBADF, -EBADF                                                     \
+                }                                                                                  \
+        }
+int streams_open(struct streams *s, bool with_input, struct err **reterr);
+void streams_close(struct streams *s);
+/* Gives the session what the program's other ends are; adds the first client when descriptor 4 is one. */
+int streams_connect(struct streams *s, struct session *session, struct launched *p,
+                    struct err **reterr);
+
+/* Exit code of a status of waitpid(2). */
+int monitor_exit_code(int status);
+/* Ends fuse-overlayfs, if there is one. The container must be dead. */
+void monitor_end_helper(struct launched *p);
