@@ -170,8 +170,10 @@ void verb_print_list(FILE *f)
                 if (!groups[g][0])
                         continue;
                 fprintf(f, "\n%s:\n", group_titles[g]);
-                for (const struct verb *const *v = groups[g]; *v; v++)
-                        fprintf(f, "  %-16s %s\n", (*v)->names[0], (*v)->summary);
+                for (const struct verb *const *v = groups[g]; *v; v++) {
+                        if (!strchr((*v)->names[0], ' ')) /* "image prune" is listed by its noun */
+                                fprintf(f, "  %-16s %s\n", (*v)->names[0], (*v)->summary);
+                }
         }
 }
 

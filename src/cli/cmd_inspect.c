@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kelp inspect */
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/image_inspect.h"
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "container/container.h"
+
+#include <string.h>
+
+enum inspect_type { INSPECT_ANY, INSPECT_CONTAINER, INSPECT_IMAGE };
+
+struct inspect_args {
+        char *format, *type;
+        bool size;
+};
+#define F(f) offsetof(struct inspect_args, f)
+static const struct opt opts[] = {
+        {"format", 'f', OPT_STRING, F(format), "FORMAT", "json or TEMPLATE"},
+        {"size", 's', OPT_BOOL, F(size), NULL, "Add the sizes of containers"},
+        {0},
+};
+static const struct opt type_opts[] = {
+        {"type", 0, OPT_STRING, F(type), "TYPE", "container or image only"},
+        {0},
+};
+#undef F
+static const struct opt_section sections[] = {{opts, NULL, 0, false}, {type_opts, "Choice", 0, false}, {0}};
+static const struct opt_section container_sections[] = {{opts, NULL, 0, false}, {0}};
+
+static int inspect_container(const struct dirs *d, const char *name, bool size, struct json_object **ret,
+                             struct err **reterr)
+{
+        AUTO(container_freep) struct container *c = NULL;
+        int r = container_find(d, name, &c, reterr);
+
+        return r < 0 ? r : container_inspect(d, c, size, ret, reterr);
+}
+
+static int inspect_one(const struct dirs *d, const struct inspect_args *a, enum inspect_type type, const char *name,
+                       struct json_object **ret, struct err **reterr)
+{
+        AUTO_ERR struct err *first = NULL;
+        AUTO_ERR struct err *second = NULL;
+        int r;
+
+        if (type == INSPECT_IMAGE)
+                return image_inspect(d, name, ret, reterr);
+        if (type == INSPECT_CONTAINER)
+                return inspect_container(d, name, a->size, ret, reterr);
+        r = inspect_container(d, name, a->size, ret, &first);
+        if (r >= 0)
+                return r;
+        if (err_kind(first) != ERR_NOT_FOUND)
+                return err_move(reterr, r, &first);
+        r = image_inspect(d, name, ret, &second);
+        if (r >= 0)
+                return r;
+        if (err_kind(second) != ERR_NOT_FOUND)
+                return err_move(reterr, r, &second);
+        r = err_new(reterr, ERR_NOT_FOUND, "no such container or image: %s", name);
+        return err_hint(reterr, r, "'kelp ps -a' and 'kelp images' list what there is");
+}
+
+/* What was found is printed, and what was not is reported behind it: exit code 1, as scripts that test for existence expect. */
+static int inspect_all(struct cli *cli, const struct inspect_args *a, enum inspect_type type,
+                       const struct strv *names, struct err **reterr)
+{
+        AUTO_FREE struct json_object **values = xcalloc(names->n, sizeof(struct json_object *));
+        AUTO_ERR struct err *failure = NULL;
+        struct dirs *d;
+        size_t n = 0;
+        int code = 0;
+        int r = cli_dirs(cli, &d, reterr);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < names->n && !failure; i++) {
+                if (inspect_one(d, a, type, names->v[i], &values[n], &failure) >= 0)
+                        n++;
+        }
+        if (n > 0 || !a->format)
+                r = output_inspect(values, n, a->format, reterr);
+        for (size_t i = 0; i < n; i++)
+                json_unref(values[i]);
+        if (r >= 0 && failure) {
+                (void)err_wrap(&failure, -1, "inspect");
+                (void)cli_report(cli, &failure);
+                code = 1;
+        }
+        return r < 0 ? r : code;
+}
+
+static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        static const char *const types[] = {[INSPECT_ANY] = "", [INSPECT_CONTAINER] = "container", [INSPECT_IMAGE] = "image"};
+        const struct inspect_args *a = args;
+
+        for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
+                if (strcmp(a->type ? a->type : "", types[t]) == 0)
+                        return inspect_all(cli, a, (enum inspect_type)t, operands, reterr);
+        }
+        return err_new(reterr, ERR_USAGE, "option '--type': unknown type '%s': expected container or image", a->type);
+}
+
+static int run_container(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        return inspect_all(cli, args, INSPECT_CONTAINER, operands, reterr);
+}
+
+const struct verb verb_inspect = {
+    .names = {"inspect"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "NAME [NAME...]",
+    .summary = "Show everything about containers or images as JSON",
+    .sections = sections,
+    .args_size = sizeof(struct inspect_args),
+    .min_operands = 1,
+    .run = run,
+};
+
+const struct verb verb_container_inspect = {
+    .names = {"container inspect"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "CONTAINER [CONTAINER...]",
+    .summary = "Show everything about containers as JSON",
+    .sections = container_sections,
+    .args_size = sizeof(struct inspect_args),
+    .min_operands = 1,
+    .run = run_container,
+};

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kelp run, kelp create. */
+#include "base/err.h"
+#include "base/fd.h"
+#include "cli/foreground.h"
+#include "cli/output.h"
+#include "cli/run_args.h"
+#include "cli/term.h"
+#include "cli/verb.h"
+#include "spec/options.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct opt_section create_sections[] = {
+        {run_container_opts, NULL, offsetof(struct run_args, options), true},
+        {run_create_opts, "Options, continued", 0, false},
+        {0},
+};
+static const struct opt_section run_sections[] = {
+        {run_container_opts, NULL, offsetof(struct run_args, options), true},
+        {run_create_opts, "Options, continued", 0, false},
+        {run_only_opts, "Options of run alone", 0, false},
+        {0},
+};
+
+static int run_create(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        struct run_args *a = args;
+        char id[65];
+        int r = run_args_finish(a, operands, true, reterr);
+
+        if (r >= 0)
+                r = run_args_create(cli, a, id, reterr);
+        return r < 0 ? r : output_printf(reterr, "%s\n", id);
+}
+
+static bool attaches(const struct run_args *a, const char *stream)
+{
+        return strv_contains(&a->options->attach, stream);
+}
+
+static bool is_passthrough(const struct run_args *a)
+{
+        return a->options->log_driver && strcmp(a->options->log_driver, "passthrough") == 0;
+}
+
+/* Without a start there is nothing to look at: with --rm it goes away again, else it stays for a look, as with Docker. */
+static int start_failed(struct cli *cli, const struct run_args *a, struct container *c, int r)
+{
+        struct container_remove_opts remove = {.force = true, .volumes = true, .timeout_s = 0};
+
+        if (a->options->rm)
+                (void)container_remove(cli->dirs, c, &remove, NULL);
+        return r;
+}
+
+static int run_foreground(const struct run_args *a, struct container *c, struct container_io *io,
+                          struct err **reterr)
+{
+        struct foreground_opts fg = {
+            .container = a->sig_proxy ? c : NULL,
+            .forward_stdin = a->options->interactive && attaches(a, "stdin"),
+            .forward_stdout = attaches(a, "stdout"),
+            .forward_stderr = attaches(a, "stderr"),
+            .terminal = a->options->tty,
+            .detach_keys = a->detach_keys,
+        };
+        int r;
+
+        if (!is_passthrough(a))
+                return foreground_run(&fg, io, reterr);
+        /* The container has our own descriptors: nothing to copy. */
+        r = container_await_exit(io, reterr);
+        foreground_leave(io);
+        return r;
+}
+
+static int run_run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        AUTO(container_freep) struct container *c = NULL;
+        struct run_args *a = args;
+        struct container_start_opts start = {0};
+        struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
+        char id[65];
+        int r = run_args_finish(a, operands, a->detach, reterr);
+
+        if (r >= 0)
+                r = run_args_create(cli, a, id, reterr);
+        if (r >= 0)
+                r = container_find(cli->dirs, id, &c, reterr);
+        if (r < 0)
+                return r;
+        start.passthrough = is_passthrough(a);
+        start.attach = !a->detach && !start.passthrough;
+        if (a->options->tty && !term_size(STDIN_FILENO, &start.rows, &start.cols))
+                (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
+        r = container_start(cli->dirs, c, &start, &io, reterr);
+        if (r < 0)
+                return start_failed(cli, a, c, r);
+        if (!a->detach)
+                return run_foreground(a, c, &io, reterr);
+        foreground_leave(&io);
+        return output_printf(reterr, "%s\n", id);
+}
+
+const struct verb verb_run_container = {
+    .names = {"run", "container run"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "IMAGE [COMMAND] [ARG...]",
+    .summary = "Create a container and run a command in it",
+    .sections = run_sections,
+    .args_size = sizeof(struct run_args),
+    .init = run_args_init,
+    .release = run_args_release,
+    .options_first = true,
+    .min_operands = 1,
+    .run = run_run,
+};
+
+const struct verb verb_create = {
+    .names = {"create", "container create"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "IMAGE [COMMAND] [ARG...]",
+    .summary = "Create a container without starting it",
+    .sections = create_sections,
+    .args_size = sizeof(struct run_args),
+    .init = run_args_init,
+    .release = run_args_release,
+    .options_first = true,
+    .min_operands = 1,
+    .run = run_create,
+};

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kelp stop, kelp kill */
+#include "base/err.h"
+#include "base/parse.h"
+#include "base/str.h"
+#include "cli/each.h"
+#include "cli/verb.h"
+#include "container/container.h"
+
+#include <signal.h>
+
+struct stop_args {
+        int64_t time;
+};
+#define TIME_UNSET INT64_MIN
+
+static const struct opt stop_opts[] = {
+        {"time", 't', OPT_I64, offsetof(struct stop_args, time), "SECONDS", "Wait so long before killing; -1: for ever"},
+        {"timeout", 0, OPT_I64, offsetof(struct stop_args, time), NULL, NULL},
+        {0},
+};
+static const struct opt_section stop_sections[] = {{stop_opts, NULL, 0, false}, {0}};
+
+static void stop_init(void *args)
+{
+        ((struct stop_args *)args)->time = TIME_UNSET;
+}
+
+static int stop_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
+{
+        const struct stop_args *a = arg;
+        int64_t time = a->time == TIME_UNSET ? -1 : a->time < 0 ? INT32_MAX : a->time;
+
+        return container_stop(cli->dirs, c, time, reterr);
+}
+
+static int run_stop(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        return each_container_parallel(cli, "stop", operands, stop_one, args);
+}
+
+const struct verb verb_stop = {
+    .names = {"stop", "container stop"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "CONTAINER [CONTAINER...]",
+    .summary = "Stop containers: their stop signal, then SIGKILL",
+    .sections = stop_sections,
+    .args_size = sizeof(struct stop_args),
+    .init = stop_init,
+    .min_operands = 1,
+    .run = run_stop,
+};
+
+struct kill_args {
+        char *signal;
+};
+static const struct opt kill_opts[] = {
+        {"signal", 's', OPT_STRING, offsetof(struct kill_args, signal), "SIGNAL", "Name or number (KILL)"},
+        {0},
+};
+static const struct opt_section kill_sections[] = {{kill_opts, NULL, 0, false}, {0}};
+
+static int kill_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
+{
+        return container_kill(c, *(const int *)arg, reterr);
+}
+
+static int run_kill(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        const struct kill_args *a = args;
+        int sig = SIGKILL;
+
+        if (a->signal && parse_signal(a->signal, &sig) < 0)
+                return err_hint(reterr, err_new(reterr, ERR_USAGE, "option '--signal': unknown signal '%s'", a->signal),
+                                "a name such as TERM or SIGTERM, or a number");
+        return each_container(cli, "kill", operands, kill_one, &sig);
+}
+
+const struct verb verb_kill = {
+    .names = {"kill", "container kill"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "CONTAINER [CONTAINER...]",
+    .summary = "Send a signal to containers",
+    .sections = kill_sections,
+    .args_size = sizeof(struct kill_args),
+    .min_operands = 1,
+    .run = run_kill,
+};

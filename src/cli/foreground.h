@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* foreground — a started container, or a process in one, with our streams attached until it ends or we leave it. */
+#include "container/container.h"
+
+struct foreground_opts {
+        struct container *container; /* signals are passed on to it; NULL: they end our session */
+        bool forward_stdin, forward_stdout, forward_stderr;
+        bool terminal;
+        const char *detach_keys;
+};
+/* Takes over @io. Returns the exit code: the process's, 0 after detaching, 128 + n when a signal or a closed pipe made us leave,
+ * 137 when the monitor was killed. */
+int foreground_run(const struct foreground_opts *o, struct container_io *io, struct err **reterr);
+/* Closes what container_start() opened: we do not wait for this one. */
+void foreground_leave(struct container_io *io);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * run_args — the options that run and create share, and the way from there to struct run_options.
+ */
+#include "base/str.h"
+#include "cli/opt.h"
+
+#include <stdbool.h>
+
+struct err;
+struct cli;
+struct run_options;
+
+struct run_args {
+        struct run_options *options; /* owned; the table of the container's options writes there directly */
+        struct strv env, env_files, labels, label_files; /* merged into options by run_args_finish() */
+        struct strv attach;
+        bool rootfs; /* the first operand is a directory, not an image */
+        bool detach, sig_proxy;
+        char *detach_keys;
+        int64_t stop_timeout;
+};
+extern const struct opt run_container_opts[]; /* struct run_options */
+extern const struct opt run_create_opts[];    /* struct run_args; both verbs */
+extern const struct opt run_only_opts[];      /* struct run_args; run alone */
+
+void run_args_init(void *args);
+void run_args_release(void *args);
+/* Operands, environment and label files, and everything that only the command line can judge. @detached: create, run -d. */
+int run_args_finish(struct run_args *a, const struct strv *operands, bool detached, struct err **reterr);
+/* Creates the container; warnings go to standard error; --cidfile is written. */
+int run_args_create(struct cli *cli, const struct run_args *a, char ret_id[65], struct err **reterr);
+
+/* "NAME=value", or NAME from our environment (dropped when it is not there). */
+int env_add(struct strv *env, const char *assignment, struct err **reterr);
+/* Docker's env file: one assignment per line, '#' comments, no quoting. @from_environment: a bare NAME is looked up, else it gets an
+ * empty value (label files). */
+int env_add_file(struct strv *env, const char *path, bool from_environment, struct err **reterr);

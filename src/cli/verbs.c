@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs in the order in which --help shows them. */
+#include "cli/verbs.h"
+
+const struct verb *const verbs_container[] = {
+        &verb_run_container, &verb_create, &verb_start,   &verb_stop,
+        &verb_kill,          &verb_rm,     &verb_ps,      &verb_exec,
+        &verb_logs,          &verb_wait,   &verb_inspect, &verb_container_inspect,
+        NULL,
+};
+
+const struct verb *const verbs_system[] = {
+        &verb_info,
+        &verb_doctor,
+        &verb_version,
+        NULL,
+};
