@@ -4,21 +4,26 @@
  * fault — places where tests make Kelp die or fail. Only in builds with -Dfault=true; otherwise nothing of it is compiled.
  *
  *   KELP_FAULT_KILL=NAME        FAULT_POINT("NAME") kills the process as kill -9 would
+ *   KELP_FAULT_LOG=FILE         is made before that, so that a test knows that the point was reached
  *   KELP_FAULT_ERR=NAME:ERRNO   fault_error("NAME") returns -ERRNO (a number), else 0
  */
 #include "config.h"
 
 #if KELP_FAULT
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
 static inline void fault_point(const char *name)
 {
-        const char *want = getenv("KELP_FAULT_KILL");
+        const char *want = getenv("KELP_FAULT_KILL"), *log = getenv("KELP_FAULT_LOG");
 
-        if (want && strcmp(want, name) == 0)
-                (void)raise(SIGKILL);
+        if (!want || strcmp(want, name) != 0)
+                return;
+        if (log)
+                (void)open(log, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        (void)raise(SIGKILL);
 }
 static inline int fault_error(const char *name)
 {
