@@ -28,15 +28,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define STDIN_CHUNK     16384
-#define FORCE_AFTER     3 /* as many SIGINT or SIGTERM from the user end a session whose container ignores them */
-#define FRAME_ROOM      (sizeof(struct attach_frame) + STDIN_CHUNK + DETACH_KEYS_MAX)
-#define QUEUE_ROOM      (FRAME_ROOM + 4 * (sizeof(struct attach_frame) + sizeof(struct attach_size)))
+#define STDIN_CHUNK 16384
+#define FORCE_AFTER                                                                                \
+        3 /* as many SIGINT or SIGTERM from the user end a session whose container ignores them */
+#define FRAME_ROOM (sizeof(struct attach_frame) + STDIN_CHUNK + DETACH_KEYS_MAX)
+#define QUEUE_ROOM (FRAME_ROOM + 4 * (sizeof(struct attach_frame) + sizeof(struct attach_size)))
 
 struct sink {
-        int fd;                     /* -EBADF: what comes is dropped */
-        bool file;                  /* never blocks for long, and takes any amount */
-        struct loop_source *source; /* only while something waits for it: a closed pipe reports itself without end */
+        int fd;    /* -EBADF: what comes is dropped */
+        bool file; /* never blocks for long, and takes any amount */
+        struct loop_source *
+            source; /* only while something waits for it: a closed pipe reports itself without end */
 };
 
 struct session {
@@ -83,7 +85,8 @@ static void queue_size(struct session *s)
         uint16_t rows, cols;
         struct attach_size size;
 
-        if (!s->o->terminal || s->queued + sizeof(struct attach_frame) + sizeof(size) > sizeof(s->queue))
+        if (!s->o->terminal ||
+            s->queued + sizeof(struct attach_frame) + sizeof(size) > sizeof(s->queue))
                 return;
         if (!term_size(STDIN_FILENO, &rows, &cols) && !term_size(STDOUT_FILENO, &rows, &cols))
                 return;
@@ -101,7 +104,8 @@ static int on_attach(struct loop *l, int fd, uint32_t events, void *arg);
 static int on_sink(struct loop *l, int fd, uint32_t events, void *arg);
 
 /* Watches @fd for @events, or not at all: a descriptor whose other end is gone would wake us without end. */
-static int watch(struct session *s, struct loop_source **src, int fd, uint32_t events, loop_fd_fn fn)
+static int watch(struct session *s, struct loop_source **src, int fd, uint32_t events,
+                 loop_fd_fn fn)
 {
         if (!events) {
                 *src = loop_remove(*src);
@@ -131,7 +135,8 @@ static int update_events(struct session *s)
         if (r >= 0)
                 r = watch(s, &s->attach, s->o->fd, events, on_attach);
         if (r >= 0 && s->input_pollable)
-                r = watch(s, &s->input, STDIN_FILENO, s->input_open && s->queued == 0 ? EPOLLIN : 0, on_input);
+                r = watch(s, &s->input, STDIN_FILENO, s->input_open && s->queued == 0 ? EPOLLIN : 0,
+                          on_input);
         return r;
 }
 
@@ -139,7 +144,8 @@ static int update_events(struct session *s)
 static int send_queue(struct session *s)
 {
         while (s->sent < s->queued) {
-                ssize_t n = send(s->o->fd, s->queue + s->sent, s->queued - s->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+                ssize_t n = send(s->o->fd, s->queue + s->sent, s->queued - s->sent,
+                                 MSG_NOSIGNAL | MSG_DONTWAIT);
 
                 if (n < 0 && errno == EINTR)
                         continue;
@@ -207,7 +213,8 @@ static int write_sink(struct session *s, const struct sink *k)
 {
         while (s->taken < s->have && (k->file || is_ready(k->fd))) {
                 size_t n = s->have - s->taken;
-                ssize_t w = write(k->fd, s->frame + s->taken, k->file ? n : MIN(n, (size_t)PIPE_BUF));
+                ssize_t w =
+                    write(k->fd, s->frame + s->taken, k->file ? n : MIN(n, (size_t)PIPE_BUF));
 
                 if (w < 0 && errno == EINTR)
                         continue;
@@ -467,7 +474,8 @@ static int run_session(struct session *s, struct err **reterr)
         return r;
 }
 
-int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signal, struct err **reterr)
+int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signal,
+               struct err **reterr)
 {
         AUTO_FREE struct session *s = xnew(struct session);
         int r = 0;
@@ -478,7 +486,8 @@ int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signa
         if (r >= 0)
                 r = run_session(s, reterr);
         if (r == -EPROTO && reterr && !*reterr)
-                return err_new(reterr, ERR_REMOTE, "the container's monitor sent a frame that is too long");
+                return err_new(reterr, ERR_REMOTE,
+                               "the container's monitor sent a frame that is too long");
         if (r < 0)
                 return reterr && !*reterr ? err_sys(reterr, -r, "attach") : r;
         *ret = s->end;

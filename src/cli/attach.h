@@ -18,8 +18,8 @@ struct attach_opts {
         int fd; /* ATTACH socket; borrowed, becomes non-blocking */
         bool forward_stdin;
         bool forward_stdout, forward_stderr; /* false: that output is dropped */
-        bool terminal;                       /* the container has one: raw mode and window size are ours to handle */
-        const char *detach_keys;             /* NULL: default; only with a terminal */
+        bool terminal; /* the container has one: raw mode and window size are ours to handle */
+        const char *detach_keys; /* NULL: default; only with a terminal */
         /* Passes a signal on; NULL: signals end the session. */
         int (*proxy)(int sig, void *arg);
         void *proxy_arg;
@@ -30,4 +30,5 @@ enum attach_end {
         ATTACH_END_SIGNAL,   /* *ret_signal ended the session */
         ATTACH_END_PIPE,     /* nobody reads our output any more */
 };
-int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signal, struct err **reterr);
+int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signal,
+               struct err **reterr);

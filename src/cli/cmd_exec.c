@@ -18,16 +18,19 @@ struct exec_args {
 };
 #define F(f) offsetof(struct exec_args, f)
 static const struct opt opts[] = {
-        {"detach", 'd', OPT_BOOL, F(detach), NULL, "Leave the command running in the background"},
-        {"detach-keys", 0, OPT_STRING, F(detach_keys), "KEYS", "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
-        {"env", 'e', OPT_STRV, F(env), "NAME[=VALUE]", "Environment variable; without a value the caller's"},
-        {"env-file", 0, OPT_STRV, F(env_files), "FILE", "Environment variables, one per line"},
-        {"interactive", 'i', OPT_BOOL, F(interactive), NULL, "Pass standard input to the command"},
-        {"privileged", 0, OPT_BOOL, F(privileged), NULL, "All capabilities over the container's namespaces, no filter"},
-        {"tty", 't', OPT_BOOL, F(tty), NULL, "Give the command a terminal"},
-        {"user", 'u', OPT_STRING, F(user), "USER", "User it runs as: name or uid[:group or gid]"},
-        {"workdir", 'w', OPT_STRING, F(workdir), "DIR", "Its working directory"},
-        {0},
+    {"detach", 'd', OPT_BOOL, F(detach), NULL, "Leave the command running in the background"},
+    {"detach-keys", 0, OPT_STRING, F(detach_keys), "KEYS",
+     "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
+    {"env", 'e', OPT_STRV, F(env), "NAME[=VALUE]",
+     "Environment variable; without a value the caller's"},
+    {"env-file", 0, OPT_STRV, F(env_files), "FILE", "Environment variables, one per line"},
+    {"interactive", 'i', OPT_BOOL, F(interactive), NULL, "Pass standard input to the command"},
+    {"privileged", 0, OPT_BOOL, F(privileged), NULL,
+     "All capabilities over the container's namespaces, no filter"},
+    {"tty", 't', OPT_BOOL, F(tty), NULL, "Give the command a terminal"},
+    {"user", 'u', OPT_STRING, F(user), "USER", "User it runs as: name or uid[:group or gid]"},
+    {"workdir", 'w', OPT_STRING, F(workdir), "DIR", "Its working directory"},
+    {0},
 };
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
@@ -55,8 +58,8 @@ static int fill_env(const struct exec_args *a, struct strv *env, struct err **re
         return r;
 }
 
-static int exec_in(struct cli *cli, const struct exec_args *a, struct container *c, struct exec_options *o,
-                   struct err **reterr)
+static int exec_in(struct cli *cli, const struct exec_args *a, struct container *c,
+                   struct exec_options *o, struct err **reterr)
 {
         struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
         struct foreground_opts fg = {.forward_stdin = a->interactive,

@@ -19,20 +19,21 @@ struct inspect_args {
 };
 #define F(f) offsetof(struct inspect_args, f)
 static const struct opt opts[] = {
-        {"format", 'f', OPT_STRING, F(format), "FORMAT", "json or TEMPLATE"},
-        {"size", 's', OPT_BOOL, F(size), NULL, "Add the sizes of containers"},
-        {0},
+    {"format", 'f', OPT_STRING, F(format), "FORMAT", "json or TEMPLATE"},
+    {"size", 's', OPT_BOOL, F(size), NULL, "Add the sizes of containers"},
+    {0},
 };
 static const struct opt type_opts[] = {
-        {"type", 0, OPT_STRING, F(type), "TYPE", "container or image only"},
-        {0},
+    {"type", 0, OPT_STRING, F(type), "TYPE", "container or image only"},
+    {0},
 };
 #undef F
-static const struct opt_section sections[] = {{opts, NULL, 0, false}, {type_opts, "Choice", 0, false}, {0}};
+static const struct opt_section sections[] = {
+    {opts, NULL, 0, false}, {type_opts, "Choice", 0, false}, {0}};
 static const struct opt_section container_sections[] = {{opts, NULL, 0, false}, {0}};
 
-static int inspect_container(const struct dirs *d, const char *name, bool size, struct json_object **ret,
-                             struct err **reterr)
+static int inspect_container(const struct dirs *d, const char *name, bool size,
+                             struct json_object **ret, struct err **reterr)
 {
         AUTO(container_freep) struct container *c = NULL;
         int r = container_find(d, name, &c, reterr);
@@ -40,8 +41,8 @@ static int inspect_container(const struct dirs *d, const char *name, bool size, 
         return r < 0 ? r : container_inspect(d, c, size, ret, reterr);
 }
 
-static int inspect_one(const struct dirs *d, const struct inspect_args *a, enum inspect_type type, const char *name,
-                       struct json_object **ret, struct err **reterr)
+static int inspect_one(const struct dirs *d, const struct inspect_args *a, enum inspect_type type,
+                       const char *name, struct json_object **ret, struct err **reterr)
 {
         AUTO_ERR struct err *first = NULL;
         AUTO_ERR struct err *second = NULL;
@@ -96,17 +97,20 @@ static int inspect_all(struct cli *cli, const struct inspect_args *a, enum inspe
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
-        static const char *const types[] = {[INSPECT_ANY] = "", [INSPECT_CONTAINER] = "container", [INSPECT_IMAGE] = "image"};
+        static const char *const types[] = {
+            [INSPECT_ANY] = "", [INSPECT_CONTAINER] = "container", [INSPECT_IMAGE] = "image"};
         const struct inspect_args *a = args;
 
         for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
                 if (strcmp(a->type ? a->type : "", types[t]) == 0)
                         return inspect_all(cli, a, (enum inspect_type)t, operands, reterr);
         }
-        return err_new(reterr, ERR_USAGE, "option '--type': unknown type '%s': expected container or image", a->type);
+        return err_new(reterr, ERR_USAGE,
+                       "option '--type': unknown type '%s': expected container or image", a->type);
 }
 
-static int run_container(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+static int run_container(struct cli *cli, void *args, const struct strv *operands,
+                         struct err **reterr)
 {
         return inspect_all(cli, args, INSPECT_CONTAINER, operands, reterr);
 }

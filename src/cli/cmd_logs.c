@@ -22,13 +22,14 @@ struct logs_args {
 };
 #define F(f) offsetof(struct logs_args, f)
 static const struct opt opts[] = {
-        {"details", 0, OPT_BOOL, F(details), NULL, "Show the attributes that log options added"},
-        {"follow", 'f', OPT_BOOL, F(follow), NULL, "Go on until the container ends"},
-        {"since", 0, OPT_STRING, F(since), "TIME", "Only from then on: 2026-01-31T12:00:00Z, or 10m for ten minutes ago"},
-        {"tail", 'n', OPT_STRING, F(tail), "N", "Only the last N lines, or all"},
-        {"timestamps", 't', OPT_BOOL, F(timestamps), NULL, "Put the time before each line"},
-        {"until", 0, OPT_STRING, F(until), "TIME", "Only up to then"},
-        {0},
+    {"details", 0, OPT_BOOL, F(details), NULL, "Show the attributes that log options added"},
+    {"follow", 'f', OPT_BOOL, F(follow), NULL, "Go on until the container ends"},
+    {"since", 0, OPT_STRING, F(since), "TIME",
+     "Only from then on: 2026-01-31T12:00:00Z, or 10m for ten minutes ago"},
+    {"tail", 'n', OPT_STRING, F(tail), "N", "Only the last N lines, or all"},
+    {"timestamps", 't', OPT_BOOL, F(timestamps), NULL, "Put the time before each line"},
+    {"until", 0, OPT_STRING, F(until), "TIME", "Only up to then"},
+    {0},
 };
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
@@ -55,7 +56,8 @@ static bool parse_unix(const char *s, int64_t *ret)
 /* Dates and times without an offset are the caller's local time. */
 static bool parse_local(const char *s, int64_t *ret)
 {
-        static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"};
+        static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
+                                            "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"};
 
         for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
                 struct tm tm = {.tm_isdst = -1};
@@ -81,7 +83,9 @@ static int parse_time(const char *option, const char *s, int64_t *ret, struct er
                 return 0;
         }
         r = err_new(reterr, ERR_USAGE, "option '--%s': '%s' is no time", option, s);
-        return err_hint(reterr, r, "2026-01-31T12:00:00Z, 2026-01-31, seconds since 1970, or a duration such as 10m");
+        return err_hint(
+            reterr, r,
+            "2026-01-31T12:00:00Z, 2026-01-31, seconds since 1970, or a duration such as 10m");
 }
 
 static int parse_tail(const char *s, int64_t *ret, struct err **reterr)
@@ -90,7 +94,9 @@ static int parse_tail(const char *s, int64_t *ret, struct err **reterr)
         if (!s || strcmp(s, "all") == 0)
                 return 0;
         if (parse_i64(s, ret) < 0)
-                return err_new(reterr, ERR_USAGE, "option '--tail': invalid value '%s': expected a number of lines or 'all'", s);
+                return err_new(
+                    reterr, ERR_USAGE,
+                    "option '--tail': invalid value '%s': expected a number of lines or 'all'", s);
         if (*ret < 0)
                 *ret = -1;
         return 0;
@@ -107,7 +113,8 @@ static bool still_runs(void *arg)
         AUTO(container_freep) struct container *c = NULL;
 
         return container_find(f->dirs, f->id, &c, NULL) >= 0 &&
-               (c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED || c->status == CONTAINER_RESTARTING);
+               (c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED ||
+                c->status == CONTAINER_RESTARTING);
 }
 
 static int print_line(enum log_stream s, const void *data, size_t n, void *arg)
@@ -132,7 +139,8 @@ static int find_driver(const struct container *c, enum log_driver *ret, struct e
                 r = log_driver_parse(type, ret, reterr);
         if (r < 0 || *ret == LOG_JSON_FILE || *ret == LOG_K8S_FILE)
                 return r;
-        r = err_new(reterr, ERR_UNSUPPORTED, "container '%s': log driver '%s' keeps nothing to read", c->name, type);
+        r = err_new(reterr, ERR_UNSUPPORTED,
+                    "container '%s': log driver '%s' keeps nothing to read", c->name, type);
         return err_hint(reterr, r, "create it with --log-driver json-file or k8s-file");
 }
 
@@ -165,7 +173,9 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                 return r;
         dir = openat(c->dir_fd, "log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir < 0)
-                return errno == ENOENT ? 0 : err_sys(reterr, errno, "container '%s': open its log", c->name);
+                return errno == ENOENT
+                           ? 0
+                           : err_sys(reterr, errno, "container '%s': open its log", c->name);
         follow = (struct follow){.dirs = d, .id = c->id};
         r = log_read(dir, driver, &o, print_line, &o, reterr);
         return r == -EPIPE ? 0 : r;

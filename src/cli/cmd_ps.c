@@ -8,6 +8,7 @@
 #include "cli/verb.h"
 #include "container/container.h"
 
+#include <json-c/linkhash.h>
 #include <string.h>
 #include <time.h>
 
@@ -21,30 +22,29 @@ struct ps_args {
 };
 #define F(f) offsetof(struct ps_args, f)
 static const struct opt opts[] = {
-        {"all", 'a', OPT_BOOL, F(all), NULL, "Show all containers, not only running ones"},
-        {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE", "ancestor, before, exited, id, label, name, since, status"},
-        {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
-        {"last", 'n', OPT_I64, F(last), "N", "Show the N containers created last, in any state"},
-        {"latest", 'l', OPT_BOOL, F(latest), NULL, "Show the container created last, in any state"},
-        {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids and commands in full"},
-        {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show ids only"},
-        {"size", 's', OPT_BOOL, F(size), NULL, "Show what each container has written"},
-        {0},
+    {"all", 'a', OPT_BOOL, F(all), NULL, "Show all containers, not only running ones"},
+    {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE",
+     "ancestor, before, exited, id, label, name, since, status"},
+    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
+    {"last", 'n', OPT_I64, F(last), "N", "Show the N containers created last, in any state"},
+    {"latest", 'l', OPT_BOOL, F(latest), NULL, "Show the container created last, in any state"},
+    {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids and commands in full"},
+    {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show ids only"},
+    {"size", 's', OPT_BOOL, F(size), NULL, "Show what each container has written"},
+    {0},
 };
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
-#define TABLE      "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
+#define TABLE                                                                                      \
+        "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
 #define TABLE_SIZE TABLE "\t{{.Size}}"
 static const struct column columns[] = {
-        {"Command", "COMMAND"}, {"CreatedAt", "CREATED AT"},
-        {"ID", "CONTAINER ID"}, {"Image", "IMAGE"},
-        {"Labels", "LABELS"},   {"LocalVolumes", "LOCAL VOLUMES"},
-        {"Mounts", "MOUNTS"},   {"Names", "NAMES"},
-        {"Networks", "NETWORKS"}, {"Ports", "PORTS"},
-        {"RunningFor", "CREATED"}, {"Size", "SIZE"},
-        {"State", "STATE"},     {"Status", "STATUS"},
-        {NULL, NULL},
+    {"Command", "COMMAND"}, {"CreatedAt", "CREATED AT"}, {"ID", "CONTAINER ID"},
+    {"Image", "IMAGE"},     {"Labels", "LABELS"},        {"LocalVolumes", "LOCAL VOLUMES"},
+    {"Mounts", "MOUNTS"},   {"Names", "NAMES"},          {"Networks", "NETWORKS"},
+    {"Ports", "PORTS"},     {"RunningFor", "CREATED"},   {"Size", "SIZE"},
+    {"State", "STATE"},     {"Status", "STATUS"},        {NULL, NULL},
 };
 
 static void init(void *args)
@@ -75,7 +75,8 @@ static char *command_text(const struct container *c, bool full)
         AUTO_STRBUF out = {0};
 
         strbuf_add(&b, string_of(member(c->config, "Path")));
-        for (size_t i = 0; json_object_is_type(args, json_type_array) && i < json_object_array_length(args); i++)
+        for (size_t i = 0;
+             json_object_is_type(args, json_type_array) && i < json_object_array_length(args); i++)
                 strbuf_addf(&b, " %s", string_of(json_object_array_get_idx(args, i)));
         cut = full ? strbuf_take(&b) : output_ellipsis(b.data ? b.data : "", COMMAND_WIDTH - 1);
         quoted = json_object_new_string(cut);
@@ -102,10 +103,13 @@ static char *mounts_text(const struct container *c, bool full)
         struct json_object *mounts = member(c->config, "Mounts");
         AUTO_STRBUF b = {0};
 
-        for (size_t i = 0; json_object_is_type(mounts, json_type_array) && i < json_object_array_length(mounts); i++) {
+        for (size_t i = 0;
+             json_object_is_type(mounts, json_type_array) && i < json_object_array_length(mounts);
+             i++) {
                 struct json_object *m = json_object_array_get_idx(mounts, i);
                 const char *name = string_of(member(m, "Name"));
-                AUTO_FREE char *cut = output_ellipsis(*name ? name : string_of(member(m, "Source")), full ? SIZE_MAX : 15);
+                AUTO_FREE char *cut = output_ellipsis(*name ? name : string_of(member(m, "Source")),
+                                                      full ? SIZE_MAX : 15);
 
                 strbuf_addf(&b, "%s%s", b.len ? "," : "", cut);
         }
@@ -139,7 +143,8 @@ static int size_text(const struct dirs *d, struct container *c, char **ret, stru
 
         if (r < 0)
                 return r;
-        *ret = xasprintf("%s (virtual %s)", output_size(json_object_get_uint64(member(doc, "SizeRw")), rw),
+        *ret = xasprintf("%s (virtual %s)",
+                         output_size(json_object_get_uint64(member(doc, "SizeRw")), rw),
                          output_size(json_object_get_uint64(member(doc, "SizeRootFs")), root));
         return 0;
 }
@@ -151,8 +156,8 @@ static void add_take(struct json_object *row, const char *key, char *value)
 }
 
 /* Keys in Docker's order: sorted. */
-static int make_row(const struct dirs *d, struct container *c, const struct ps_args *a, struct json_object **ret,
-                    struct err **reterr)
+static int make_row(const struct dirs *d, struct container *c, const struct ps_args *a,
+                    struct json_object **ret, struct err **reterr)
 {
         AUTO_JSON *row = json_object_new_object();
         AUTO_FREE char *size = xstrdup("0B");
@@ -177,7 +182,8 @@ static int make_row(const struct dirs *d, struct container *c, const struct ps_a
         json_add_string(row, "Names", c->name ? c->name : "");
         json_add_string(row, "Networks", network_text(c));
         json_add_string(row, "Ports", "");
-        add_take(row, "RunningFor", xasprintf("%s ago", clock_human(now - c->created_ns, human, sizeof(human))));
+        add_take(row, "RunningFor",
+                 xasprintf("%s ago", clock_human(now - c->created_ns, human, sizeof(human))));
         json_add_string(row, "Size", size);
         json_add_string(row, "State", container_status_name(c->status));
         add_take(row, "Status", container_status_text(c, now));
@@ -203,11 +209,12 @@ static bool shows_all(const struct ps_args *a)
 
 static bool is_up(const struct container *c)
 {
-        return c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED || c->status == CONTAINER_RESTARTING;
+        return c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED ||
+               c->status == CONTAINER_RESTARTING;
 }
 
-static int print_rows(const struct dirs *d, const struct ps_args *a, struct container *const *v, size_t n,
-                      const struct container_filter *filter, struct err **reterr)
+static int print_rows(const struct dirs *d, const struct ps_args *a, struct container *const *v,
+                      size_t n, const struct container_filter *filter, struct err **reterr)
 {
         struct output_opts o = {.format = a->format,
                                 .quiet = a->quiet,

@@ -13,10 +13,11 @@ struct rm_args {
 };
 #define F(f) offsetof(struct rm_args, f)
 static const struct opt opts[] = {
-        {"force", 'f', OPT_BOOL, F(force), NULL, "Stop a running one first; one that is not there is no error"},
-        {"volumes", 'v', OPT_BOOL, F(volumes), NULL, "Remove its anonymous volumes too"},
-        {"time", 't', OPT_I64, F(time), "SECONDS", "With --force: wait so long before killing (0)"},
-        {0},
+    {"force", 'f', OPT_BOOL, F(force), NULL,
+     "Stop a running one first; one that is not there is no error"},
+    {"volumes", 'v', OPT_BOOL, F(volumes), NULL, "Remove its anonymous volumes too"},
+    {"time", 't', OPT_I64, F(time), "SECONDS", "With --force: wait so long before killing (0)"},
+    {0},
 };
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
@@ -24,7 +25,8 @@ static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 /* The exit code; errors have been printed. */
 static int remove_one(struct cli *cli, const struct rm_args *a, const char *name)
 {
-        struct container_remove_opts o = {.force = a->force, .volumes = a->volumes, .timeout_s = a->time};
+        struct container_remove_opts o = {
+            .force = a->force, .volumes = a->volumes, .timeout_s = a->time};
         AUTO(container_freep) struct container *c = NULL;
         AUTO_ERR struct err *err = NULL;
         struct dirs *d;

@@ -14,15 +14,15 @@
 #include <unistd.h>
 
 static const struct opt_section create_sections[] = {
-        {run_container_opts, NULL, offsetof(struct run_args, options), true},
-        {run_create_opts, "Options, continued", 0, false},
-        {0},
+    {run_container_opts, NULL, offsetof(struct run_args, options), true},
+    {run_create_opts, "Options, continued", 0, false},
+    {0},
 };
 static const struct opt_section run_sections[] = {
-        {run_container_opts, NULL, offsetof(struct run_args, options), true},
-        {run_create_opts, "Options, continued", 0, false},
-        {run_only_opts, "Options of run alone", 0, false},
-        {0},
+    {run_container_opts, NULL, offsetof(struct run_args, options), true},
+    {run_create_opts, "Options, continued", 0, false},
+    {run_only_opts, "Options of run alone", 0, false},
+    {0},
 };
 
 static int run_create(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)

@@ -19,11 +19,14 @@ struct start_args {
 };
 #define F(f) offsetof(struct start_args, f)
 static const struct opt opts[] = {
-        {"attach", 'a', OPT_BOOL, F(attach), NULL, "Attach standard output and error, and wait for the end"},
-        {"interactive", 'i', OPT_BOOL, F(interactive), NULL, "Attach standard input too (implies --attach)"},
-        {"detach-keys", 0, OPT_STRING, F(detach_keys), "KEYS", "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
-        {"sig-proxy", 0, OPT_BOOL, F(sig_proxy), NULL, "With --attach: pass signals on (true)"},
-        {0},
+    {"attach", 'a', OPT_BOOL, F(attach), NULL,
+     "Attach standard output and error, and wait for the end"},
+    {"interactive", 'i', OPT_BOOL, F(interactive), NULL,
+     "Attach standard input too (implies --attach)"},
+    {"detach-keys", 0, OPT_STRING, F(detach_keys), "KEYS",
+     "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
+    {"sig-proxy", 0, OPT_BOOL, F(sig_proxy), NULL, "With --attach: pass signals on (true)"},
+    {0},
 };
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
@@ -41,7 +44,8 @@ static bool is_passthrough(const struct container *c)
         struct json_at log = json_key(&host, "LogConfig");
         const char *type = NULL;
 
-        return json_opt_string(&log, "Type", &type, NULL) >= 0 && type && strcmp(type, "passthrough") == 0;
+        return json_opt_string(&log, "Type", &type, NULL) >= 0 && type &&
+               strcmp(type, "passthrough") == 0;
 }
 
 static int start_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
@@ -57,12 +61,14 @@ static int start_one(struct cli *cli, struct container *c, void *arg, struct err
         return r;
 }
 
-static int start_attached(struct cli *cli, const struct start_args *a, const char *name, struct err **reterr)
+static int start_attached(struct cli *cli, const struct start_args *a, const char *name,
+                          struct err **reterr)
 {
         AUTO(container_freep) struct container *c = NULL;
         struct container_start_opts start = {.attach = true};
         struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
-        struct foreground_opts fg = {.forward_stdout = true, .forward_stderr = true, .detach_keys = a->detach_keys};
+        struct foreground_opts fg = {
+            .forward_stdout = true, .forward_stderr = true, .detach_keys = a->detach_keys};
         bool open_stdin = false;
         struct json_at root, config;
         struct dirs *d;
@@ -73,7 +79,8 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
         if (r < 0)
                 return r;
         if (c->status == CONTAINER_RUNNING)
-                return err_new(reterr, ERR_BUSY, "container '%s' is running already: only a start can attach", name);
+                return err_new(reterr, ERR_BUSY,
+                               "container '%s' is running already: only a start can attach", name);
         root = json_root(c->config, "config.json");
         config = json_key(&root, "Config");
         r = json_opt_bool(&config, "Tty", &fg.terminal, reterr);
@@ -83,7 +90,8 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
                 return r;
         fg.forward_stdin = a->interactive && open_stdin;
         if (fg.terminal && fg.forward_stdin && !fd_is_terminal(STDIN_FILENO))
-                return err_new(reterr, ERR_USAGE, "option '-i': the container has a terminal, standard input is none");
+                return err_new(reterr, ERR_USAGE,
+                               "option '-i': the container has a terminal, standard input is none");
         if (fg.terminal && !term_size(STDIN_FILENO, &start.rows, &start.cols))
                 (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
         fg.container = a->sig_proxy ? c : NULL;
@@ -105,7 +113,8 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         if (!a->attach && !a->interactive)
                 return each_container(cli, "start", operands, start_one, NULL);
         if (operands->n > 1)
-                return err_new(reterr, ERR_USAGE, "options '-a' and '-i' take one container, got %zu", operands->n);
+                return err_new(reterr, ERR_USAGE,
+                               "options '-a' and '-i' take one container, got %zu", operands->n);
         return start_attached(cli, a, operands->v[0], reterr);
 }
 

@@ -15,9 +15,10 @@ struct stop_args {
 #define TIME_UNSET INT64_MIN
 
 static const struct opt stop_opts[] = {
-        {"time", 't', OPT_I64, offsetof(struct stop_args, time), "SECONDS", "Wait so long before killing; -1: for ever"},
-        {"timeout", 0, OPT_I64, offsetof(struct stop_args, time), NULL, NULL},
-        {0},
+    {"time", 't', OPT_I64, offsetof(struct stop_args, time), "SECONDS",
+     "Wait so long before killing; -1: for ever"},
+    {"timeout", 0, OPT_I64, offsetof(struct stop_args, time), NULL, NULL},
+    {0},
 };
 static const struct opt_section stop_sections[] = {{stop_opts, NULL, 0, false}, {0}};
 
@@ -55,8 +56,9 @@ struct kill_args {
         char *signal;
 };
 static const struct opt kill_opts[] = {
-        {"signal", 's', OPT_STRING, offsetof(struct kill_args, signal), "SIGNAL", "Name or number (KILL)"},
-        {0},
+    {"signal", 's', OPT_STRING, offsetof(struct kill_args, signal), "SIGNAL",
+     "Name or number (KILL)"},
+    {0},
 };
 static const struct opt_section kill_sections[] = {{kill_opts, NULL, 0, false}, {0}};
 
@@ -71,8 +73,10 @@ static int run_kill(struct cli *cli, void *args, const struct strv *operands, st
         int sig = SIGKILL;
 
         if (a->signal && parse_signal(a->signal, &sig) < 0)
-                return err_hint(reterr, err_new(reterr, ERR_USAGE, "option '--signal': unknown signal '%s'", a->signal),
-                                "a name such as TERM or SIGTERM, or a number");
+                return err_hint(
+                    reterr,
+                    err_new(reterr, ERR_USAGE, "option '--signal': unknown signal '%s'", a->signal),
+                    "a name such as TERM or SIGTERM, or a number");
         return each_container(cli, "kill", operands, kill_one, &sig);
 }
 

@@ -32,7 +32,8 @@ static int one(struct cli *cli, const char *verb, const char *name, each_fn fn, 
         return cli_report(cli, &err);
 }
 
-int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn, void *arg)
+int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
+                   void *arg)
 {
         int code = 0;
 
@@ -59,7 +60,8 @@ static int reap(pid_t pid)
         return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
 }
 
-int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn, void *arg)
+int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
+                            void *arg)
 {
         pid_t pids[PARALLEL_MAX];
         size_t started = 0;

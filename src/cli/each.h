@@ -9,6 +9,8 @@ struct strv;
 /* Acts on one; what is printed for it (its name as typed) follows on success. */
 typedef int (*each_fn)(struct cli *cli, struct container *c, void *arg, struct err **reterr);
 /* Returns 0, or the exit code of the last failure, all of which have been printed with @verb in front. */
-int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn, void *arg);
+int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
+                   void *arg);
 /* The same with one child process per container, since each may wait for long; names are printed in the order given. */
-int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn, void *arg);
+int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
+                            void *arg);

@@ -14,6 +14,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <json-c/linkhash.h>
 #include <string.h>
 
 enum function { FN_PRINT, FN_JSON, FN_INDEX, FN_UPPER, FN_LOWER, FN_LEN, FN_JOIN, FN_COUNT };
@@ -21,17 +22,17 @@ static const struct {
         const char *name;
         bool literal; /* takes a quoted argument behind the field */
 } functions[FN_COUNT] = {
-        [FN_PRINT] = {"", false},      [FN_JSON] = {"json", false},   [FN_INDEX] = {"index", true},
-        [FN_UPPER] = {"upper", false}, [FN_LOWER] = {"lower", false}, [FN_LEN] = {"len", false},
-        [FN_JOIN] = {"join", true},
+    [FN_PRINT] = {"", false},      [FN_JSON] = {"json", false},   [FN_INDEX] = {"index", true},
+    [FN_UPPER] = {"upper", false}, [FN_LOWER] = {"lower", false}, [FN_LEN] = {"len", false},
+    [FN_JOIN] = {"join", true},
 };
 
 struct node {
         char *text; /* literal text; NULL for an action */
         enum function function;
-        struct strv path;  /* empty: "." */
+        struct strv path; /* empty: "." */
         struct strv literals;
-        size_t column;     /* of the action, from 1 */
+        size_t column; /* of the action, from 1 */
 };
 struct format {
         struct node *nodes;
@@ -79,9 +80,12 @@ static void add_text(struct format *f, const char *s, size_t n)
 
 static int fail(struct err **reterr, size_t column, const char *what, const char *at, size_t n)
 {
-        int r = err_new(reterr, ERR_USAGE, "format: column %zu: %s '%.*s'", column, what, (int)MIN(n, (size_t)40), at);
+        int r = err_new(reterr, ERR_USAGE, "format: column %zu: %s '%.*s'", column, what,
+                        (int)MIN(n, (size_t)40), at);
 
-        return err_hint(reterr, r, "understood are {{.Field}}, {{json .Field}}, {{index .Field \"key\"}}, upper, lower, len, join");
+        return err_hint(reterr, r,
+                        "understood are {{.Field}}, {{json .Field}}, {{index .Field \"key\"}}, "
+                        "upper, lower, len, join");
 }
 
 static size_t skip_space(const char *s, size_t n, size_t i)
@@ -153,7 +157,8 @@ static enum function find_function(const char *s, size_t n)
 }
 
 /* The inside of {{…}}: [FUNCTION] PATH [LITERAL…]; join's arguments are PATH SEPARATOR. */
-static int parse_action(struct format *f, const char *s, size_t n, size_t column, struct err **reterr)
+static int parse_action(struct format *f, const char *s, size_t n, size_t column,
+                        struct err **reterr)
 {
         struct node *node = add_node(f);
         size_t i = skip_space(s, n, 0), next;
@@ -212,7 +217,8 @@ int format_parse(const char *text, struct format **ret, struct err **reterr)
                 start = (size_t)(open - text) + 2;
                 close = strstr(text + start, "}}");
                 if (!close)
-                        return fail(reterr, start - 1, "'}}' is missing behind", open, strlen(open));
+                        return fail(reterr, start - 1, "'}}' is missing behind", open,
+                                    strlen(open));
                 end = (size_t)(close - text);
                 text_end = start - 2;
                 if (text[start] == '-' && isspace((unsigned char)text[start + 1])) {
@@ -221,7 +227,8 @@ int format_parse(const char *text, struct format **ret, struct err **reterr)
                 }
                 add_text(f, text + i, text_end - i);
                 i = end + 2;
-                if (end > start + 1 && text[end - 1] == '-' && isspace((unsigned char)text[end - 2])) {
+                if (end > start + 1 && text[end - 1] == '-' &&
+                    isspace((unsigned char)text[end - 2])) {
                         end--;
                         i = skip_space(text, n, i);
                 }
@@ -248,9 +255,9 @@ static void print_map(struct strbuf *out, struct json_object *v, unsigned depth)
         size_t n = (size_t)json_object_object_length(v), i = 0;
         AUTO_FREE const char **keys = xcalloc(n + 1, sizeof(*keys));
 
-        json_object_object_foreach(v, key, member)
+        json_object_object_foreach(v, key, unused)
         {
-                (void)member;
+                (void)unused;
                 keys[i++] = key;
         }
         qsort(keys, n, sizeof(*keys), compare_keys);
@@ -288,12 +295,14 @@ static void print_value(struct strbuf *out, struct json_object *v, unsigned dept
         else if (json_object_is_type(v, json_type_array))
                 print_list(out, v, depth);
         else if (json_object_is_type(v, json_type_string))
-                strbuf_add_len(out, json_object_get_string(v), (size_t)json_object_get_string_len(v));
+                strbuf_add_len(out, json_object_get_string(v),
+                               (size_t)json_object_get_string_len(v));
         else
                 strbuf_add(out, json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN));
 }
 
-static int no_field(const struct node *node, size_t level, struct json_object *in, struct err **reterr)
+static int no_field(const struct node *node, size_t level, struct json_object *in,
+                    struct err **reterr)
 {
         AUTO_STRBUF b = {0};
         AUTO_STRBUF known = {0};
@@ -301,7 +310,8 @@ static int no_field(const struct node *node, size_t level, struct json_object *i
 
         for (size_t i = 0; i <= level; i++)
                 strbuf_addf(&b, ".%s", node->path.v[i]);
-        r = err_new(reterr, ERR_USAGE, "format: column %zu: there is no field '%s'", node->column, b.data);
+        r = err_new(reterr, ERR_USAGE, "format: column %zu: there is no field '%s'", node->column,
+                    b.data);
         if (!json_object_is_type(in, json_type_object))
                 return r;
         json_object_object_foreach(in, key, member)
@@ -312,7 +322,8 @@ static int no_field(const struct node *node, size_t level, struct json_object *i
         return known.len ? err_hint(reterr, r, "known here:%s", known.data) : r;
 }
 
-static int resolve(const struct node *node, struct json_object *v, struct json_object **ret, struct err **reterr)
+static int resolve(const struct node *node, struct json_object *v, struct json_object **ret,
+                   struct err **reterr)
 {
         for (size_t i = 0; i < node->path.n; i++) {
                 struct json_object *in = v;
@@ -326,7 +337,8 @@ static int resolve(const struct node *node, struct json_object *v, struct json_o
 }
 
 /* index of a map by key (absent: empty, as Go's zero value of a string map), of a list by number. */
-static int print_index(const struct node *node, struct json_object *v, struct strbuf *out, struct err **reterr)
+static int print_index(const struct node *node, struct json_object *v, struct strbuf *out,
+                       struct err **reterr)
 {
         for (size_t i = 0; i < node->literals.n; i++) {
                 const char *key = node->literals.v[i];
@@ -340,18 +352,23 @@ static int print_index(const struct node *node, struct json_object *v, struct st
                 }
                 errno = 0;
                 n = json_object_is_type(v, json_type_array) ? strtoul(key, &end, 10) : 0;
-                if (!json_object_is_type(v, json_type_array) || errno || *end || n >= json_object_array_length(v))
-                        return err_new(reterr, ERR_USAGE, "format: column %zu: index '%s': nothing there", node->column, key);
+                if (!json_object_is_type(v, json_type_array) || errno || *end ||
+                    n >= json_object_array_length(v))
+                        return err_new(reterr, ERR_USAGE,
+                                       "format: column %zu: index '%s': nothing there",
+                                       node->column, key);
                 v = json_object_array_get_idx(v, n);
         }
         print_value(out, v, 0);
         return 0;
 }
 
-static int print_join(const struct node *node, struct json_object *v, struct strbuf *out, struct err **reterr)
+static int print_join(const struct node *node, struct json_object *v, struct strbuf *out,
+                      struct err **reterr)
 {
         if (!json_object_is_type(v, json_type_array))
-                return err_new(reterr, ERR_USAGE, "format: column %zu: join: the field is no list", node->column);
+                return err_new(reterr, ERR_USAGE, "format: column %zu: join: the field is no list",
+                               node->column);
         for (size_t i = 0; i < json_object_array_length(v); i++) {
                 if (i)
                         strbuf_add(out, node->literals.v[0]);
@@ -360,7 +377,8 @@ static int print_join(const struct node *node, struct json_object *v, struct str
         return 0;
 }
 
-static int print_len(const struct node *node, struct json_object *v, struct strbuf *out, struct err **reterr)
+static int print_len(const struct node *node, struct json_object *v, struct strbuf *out,
+                     struct err **reterr)
 {
         if (json_object_is_type(v, json_type_array))
                 strbuf_addf(out, "%zu", json_object_array_length(v));
@@ -369,7 +387,8 @@ static int print_len(const struct node *node, struct json_object *v, struct strb
         else if (json_object_is_type(v, json_type_string))
                 strbuf_addf(out, "%d", json_object_get_string_len(v));
         else
-                return err_new(reterr, ERR_USAGE, "format: column %zu: len: the field has no length", node->column);
+                return err_new(reterr, ERR_USAGE,
+                               "format: column %zu: len: the field has no length", node->column);
         return 0;
 }
 
@@ -385,7 +404,8 @@ static void print_case(struct strbuf *out, struct json_object *v, int (*convert)
         }
 }
 
-static int render_action(const struct node *node, struct json_object *value, struct strbuf *out, struct err **reterr)
+static int render_action(const struct node *node, struct json_object *value, struct strbuf *out,
+                         struct err **reterr)
 {
         struct json_object *v = NULL;
         int r = resolve(node, value, &v, reterr);
@@ -416,7 +436,8 @@ static int render_action(const struct node *node, struct json_object *value, str
         return 0;
 }
 
-int format_render(const struct format *f, struct json_object *value, struct strbuf *out, struct err **reterr)
+int format_render(const struct format *f, struct json_object *value, struct strbuf *out,
+                  struct err **reterr)
 {
         for (size_t i = 0; i < f->n; i++) {
                 int r;

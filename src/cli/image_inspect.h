@@ -6,4 +6,5 @@ struct err;
 struct json_object;
 
 /* ERR_NOT_FOUND when there is none. Caller owns *ret. */
-int image_inspect(const struct dirs *d, const char *name, struct json_object **ret, struct err **reterr);
+int image_inspect(const struct dirs *d, const char *name, struct json_object **ret,
+                  struct err **reterr);

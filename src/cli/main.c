@@ -23,14 +23,16 @@ struct global_args {
 };
 #define FIELD(f) offsetof(struct global_args, f)
 static const struct opt global_opts[] = {
-        {"root", 0, OPT_STRING, FIELD(root), "DIR", "Keep images and containers below DIR (KELP_ROOT)"},
-        {"debug", 'D', OPT_BOOL, FIELD(debug), NULL, "Say what is done, and where errors come from"},
-        {"log-level", 0, OPT_STRING, FIELD(log_level), "LEVEL", "debug, info, warn (the default), error"},
-        {"version", 'v', OPT_BOOL, FIELD(version), NULL, "Print the version and exit"},
-        {0},
+    {"root", 0, OPT_STRING, FIELD(root), "DIR", "Keep images and containers below DIR (KELP_ROOT)"},
+    {"debug", 'D', OPT_BOOL, FIELD(debug), NULL, "Say what is done, and where errors come from"},
+    {"log-level", 0, OPT_STRING, FIELD(log_level), "LEVEL",
+     "debug, info, warn (the default), error"},
+    {"version", 'v', OPT_BOOL, FIELD(version), NULL, "Print the version and exit"},
+    {0},
 };
 #undef FIELD
-static const struct opt_section global_sections[] = {{global_opts, "Global options", 0, false}, {0}};
+static const struct opt_section global_sections[] = {{global_opts, "Global options", 0, false},
+                                                     {0}};
 
 static int print_help(void)
 {
@@ -43,7 +45,8 @@ static int print_help(void)
 
 static int check_log_level(struct global_args *g, struct err **reterr)
 {
-        static const char *const levels[] = {"debug", "info", "warn", "warning", "error", "fatal", "panic", "trace"};
+        static const char *const levels[] = {"debug", "info",  "warn",  "warning",
+                                             "error", "fatal", "panic", "trace"};
 
         if (!g->log_level)
                 return 0;
@@ -54,8 +57,10 @@ static int check_log_level(struct global_args *g, struct err **reterr)
                         g->debug = true;
                 return 0;
         }
-        return err_hint(reterr, err_new(reterr, ERR_USAGE, "option '--log-level': unknown level '%s'", g->log_level),
-                        "one of debug, info, warn, error");
+        return err_hint(
+            reterr,
+            err_new(reterr, ERR_USAGE, "option '--log-level': unknown level '%s'", g->log_level),
+            "one of debug, info, warn, error");
 }
 
 /* Root of the host would make files in the store that no user can work with, and containers whose escape is root's. */
@@ -65,9 +70,12 @@ static int refuse_real_root(struct err **reterr)
 
         if (geteuid() != 0 || !probe_is_initial_userns())
                 return 0;
-        r = err_new(reterr, ERR_DENIED, "kelp does not run as root: it needs no privilege and would lend it to containers");
+        r = err_new(
+            reterr, ERR_DENIED,
+            "kelp does not run as root: it needs no privilege and would lend it to containers");
         return err_hint(reterr, r,
-                        "make a user and become it: adduser NAME; then 'su - NAME' or 'machinectl shell NAME@'");
+                        "make a user and become it: adduser NAME; then 'su - NAME' or 'machinectl "
+                        "shell NAME@'");
 }
 
 /* kelp help [VERB] */
@@ -134,7 +142,8 @@ static int run(struct cli *cli, struct global_args *g, char **argv, struct err *
 {
         AUTO_STRV rest = {0};
         bool help = false;
-        struct opt_parse_opts o = {.sections = global_sections, .options_first = true, .ret_help = &help};
+        struct opt_parse_opts o = {
+            .sections = global_sections, .options_first = true, .ret_help = &help};
         int r;
 
         r = opt_parse(&o, g, argv + 1, &rest, reterr);

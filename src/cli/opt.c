@@ -17,17 +17,17 @@ struct type_info {
         const char *expected;
 };
 static const struct type_info types[] = {
-        [OPT_END] = {NULL, NULL},
-        [OPT_BOOL] = {NULL, "true or false"},
-        [OPT_TRI] = {NULL, "true or false"},
-        [OPT_STRING] = {"STRING", "text"},
-        [OPT_STRV] = {"LIST", "text"},
-        [OPT_CSV] = {"LIST", "words separated by commas"},
-        [OPT_U32] = {"N", "a number from 0 to 4294967295"},
-        [OPT_I64] = {"N", "a whole number"},
-        [OPT_SIZE] = {"BYTES", "a size such as 64m"},
-        [OPT_DURATION] = {"DURATION", "a duration such as 1m30s, or seconds"},
-        [OPT_CALL] = {"VALUE", "text"},
+    [OPT_END] = {NULL, NULL},
+    [OPT_BOOL] = {NULL, "true or false"},
+    [OPT_TRI] = {NULL, "true or false"},
+    [OPT_STRING] = {"STRING", "text"},
+    [OPT_STRV] = {"LIST", "text"},
+    [OPT_CSV] = {"LIST", "words separated by commas"},
+    [OPT_U32] = {"N", "a number from 0 to 4294967295"},
+    [OPT_I64] = {"N", "a whole number"},
+    [OPT_SIZE] = {"BYTES", "a size such as 64m"},
+    [OPT_DURATION] = {"DURATION", "a duration such as 1m30s, or seconds"},
+    [OPT_CALL] = {"VALUE", "text"},
 };
 static_assert(ARRAY_SIZE(types) == OPT_TYPE_COUNT, "every option type has its words");
 

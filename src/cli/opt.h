@@ -60,8 +60,9 @@ struct opt_section {
 
 struct opt_parse_opts {
         const struct opt_section *sections;
-        bool options_first; /* stop at the first operand: what follows belongs to the container's command */
-        bool *ret_help;     /* --help or -h (unless the tables use it) was met; parsing ends there */
+        bool
+            options_first; /* stop at the first operand: what follows belongs to the container's command */
+        bool *ret_help; /* --help or -h (unless the tables use it) was met; parsing ends there */
 };
 /* @argv: NULL-terminated, without the verb. Operands go to @ret_rest, in order. */
 int opt_parse(const struct opt_parse_opts *o, void *args, char *const *argv, struct strv *ret_rest,

@@ -8,6 +8,7 @@
 #include "base/str.h"
 
 #include <errno.h>
+#include <json-c/linkhash.h>
 #include <string.h>
 
 #define COLUMN_MIN 10 /* Docker's tab writer: at least this wide, */
@@ -18,7 +19,8 @@ enum output_mode { MODE_TABLE, MODE_TEXT, MODE_JSON };
 struct output {
         enum output_mode mode;
         struct format *format;
-        struct strv lines; /* table: rows with tabs between the cells, held back until the widths are known */
+        struct strv
+            lines; /* table: rows with tabs between the cells, held back until the widths are known */
 };
 
 /* ---- words -------------------------------------------------------------------------------------- */
@@ -192,7 +194,8 @@ void output_json(struct strbuf *out, struct json_object *value, unsigned indent)
         write_value(out, value, indent, 0);
 }
 
-static int inspect_template(struct json_object *const *values, size_t n, const char *text, struct err **reterr)
+static int inspect_template(struct json_object *const *values, size_t n, const char *text,
+                            struct err **reterr)
 {
         AUTO(format_freep) struct format *f = NULL;
         AUTO_STRBUF out = {0};
@@ -205,13 +208,14 @@ static int inspect_template(struct json_object *const *values, size_t n, const c
         return r < 0 ? r : output_text(out.data ? out.data : "", out.len, reterr);
 }
 
-int output_inspect(struct json_object *const *values, size_t n, const char *format, struct err **reterr)
+int output_inspect(struct json_object *const *values, size_t n, const char *format,
+                   struct err **reterr)
 {
         AUTO_STRBUF out = {0};
 
         if (format)
-                return inspect_template(values, n, strcmp(format, "json") == 0 ? "{{json .}}" : format,
-                                        reterr);
+                return inspect_template(
+                    values, n, strcmp(format, "json") == 0 ? "{{json .}}" : format, reterr);
         strbuf_add(&out, "[");
         for (size_t i = 0; i < n; i++) {
                 strbuf_add(&out, i ? ",\n    " : "\n    ");
@@ -340,7 +344,8 @@ static void align_line(struct strbuf *out, const char *s, const size_t widths[CO
 {
         for (size_t c = 0;; c++) {
                 size_t n = strcspn(s, "\t");
-                size_t width = c < COLUMNS_MAX ? MAX(widths[c] + COLUMN_GAP, (size_t)COLUMN_MIN) : 0;
+                size_t width =
+                    c < COLUMNS_MAX ? MAX(widths[c] + COLUMN_GAP, (size_t)COLUMN_MIN) : 0;
                 size_t chars = count_chars(s, n);
 
                 strbuf_add_len(out, s, n);

@@ -24,7 +24,8 @@
 
 typedef int (*mount_parser)(const char *value, struct run_mount *ret, struct err **reterr);
 
-static int add_mount(struct run_options *o, const char *value, mount_parser parse, struct err **reterr)
+static int add_mount(struct run_options *o, const char *value, mount_parser parse,
+                     struct err **reterr)
 {
         struct run_mount m = {0};
         int r = parse(value, &m, reterr);
@@ -55,72 +56,87 @@ static int take_tmpfs(void *field, const char *value, struct err **reterr)
 
 #define O(f) offsetof(struct run_options, f)
 const struct opt run_container_opts[] = {
-        {"name", 0, OPT_STRING, O(name), "NAME", "Name of the container"},
-        {"rm", 0, OPT_BOOL, O(rm), NULL, "Remove the container when it ends"},
-        {"replace", 0, OPT_BOOL, O(replace), NULL, "Remove a container of the same name first"},
-        {"interactive", 'i', OPT_BOOL, O(interactive), NULL, "Keep standard input open"},
-        {"tty", 't', OPT_BOOL, O(tty), NULL, "Give the container a terminal"},
-        {"workdir", 'w', OPT_STRING, O(workdir), "DIR", "Working directory of the command"},
-        {"user", 'u', OPT_STRING, O(user), "USER", "User the command runs as: name or uid[:group or gid]"},
-        {"group-add", 0, OPT_STRV, O(groups), "GROUP", "Further group of the command; keep-groups keeps the caller's"},
-        {"entrypoint", 0, OPT_STRING, O(entrypoint), "COMMAND", "Replace the image's entry point; \"\" removes it"},
-        {"hostname", 'h', OPT_STRING, O(hostname), "NAME", "Host name inside"},
-        {"domainname", 0, OPT_STRING, O(domainname), "NAME", "NIS domain name inside"},
-        {"init", 0, OPT_BOOL, O(init), NULL, "Run an init that passes signals on and reaps processes"},
-        {"volume", 'v', OPT_CALL, 0, "SRC:DST[:OPTS]", "Mount a directory or file of the host", take_volume},
-        {"mount", 0, OPT_CALL, 0, "SPEC", "Mount: type=bind|tmpfs,source=…,target=…[,…]", take_mount},
-        {"tmpfs", 0, OPT_CALL, 0, "DST[:OPTS]", "Mount an empty file system in memory", take_tmpfs},
-        {"read-only", 0, OPT_BOOL, O(read_only), NULL, "Make the root file system read-only"},
-        {"device", 0, OPT_STRV, O(devices), "HOST[:DST[:rwm]]", "Give the container a device of the host"},
-        {"shm-size", 0, OPT_SIZE, O(shm_size), "BYTES", "Size of /dev/shm (64m)"},
-        {"storage-driver", 0, OPT_STRING, O(storage_driver), "DRIVER", "overlay, fuse-overlayfs or copy; chosen by probing when not given"},
-        {"network", 0, OPT_STRING, O(network), "MODE", "none (the default) or host"},
-        {"net", 0, OPT_STRING, O(network), NULL, NULL},
-        {"add-host", 0, OPT_STRV, O(add_hosts), "NAME:IP", "Line of /etc/hosts"},
-        {"dns", 0, OPT_STRV, O(dns), "IP", "Name server in /etc/resolv.conf"},
-        {"dns-search", 0, OPT_STRV, O(dns_search), "DOMAIN", "Search domain in /etc/resolv.conf"},
-        {"dns-option", 0, OPT_STRV, O(dns_options), "OPTION", "Option in /etc/resolv.conf"},
-        {"dns-opt", 0, OPT_STRV, O(dns_options), NULL, NULL},
-        {"ipc", 0, OPT_STRING, O(ipc), "MODE", "private (the default) or host"},
-        {"pid", 0, OPT_STRING, O(pid), "MODE", "private (the default) or host"},
-        {"uts", 0, OPT_STRING, O(uts), "MODE", "private (the default) or host"},
-        {"userns", 0, OPT_STRING, O(userns), "MODE", "private (the default), host or keep-id[:uid=N,gid=N]"},
-        {"uidmap", 0, OPT_STRV, O(uidmap), "C:H[:N]", "Map N users from C on to H of the user's range"},
-        {"gidmap", 0, OPT_STRV, O(gidmap), "C:H[:N]", "The same for groups"},
-        {"privileged", 0, OPT_BOOL, O(privileged), NULL, "All capabilities over its own namespaces, nothing masked or filtered"},
-        {"cap-add", 0, OPT_CSV, O(cap_add), "CAP", "Add a capability, or ALL"},
-        {"cap-drop", 0, OPT_CSV, O(cap_drop), "CAP", "Drop a capability, or ALL"},
-        {"security-opt", 0, OPT_STRV, O(security_opt), "OPT", "no-new-privileges, seccomp=FILE|unconfined, mask=PATHS, unmask=PATHS|ALL"},
-        {"ulimit", 0, OPT_STRV, O(ulimits), "NAME=SOFT[:HARD]", "Resource limit"},
-        {"sysctl", 0, OPT_STRV, O(sysctls), "KEY=VALUE", "Kernel parameter of its namespaces"},
-        {"annotation", 0, OPT_STRV, O(annotations), "KEY=VALUE", "Annotation in the runtime specification"},
-        {"stop-signal", 0, OPT_STRING, O(stop_signal), "SIGNAL", "Signal of kelp stop (SIGTERM)"},
-        {"timeout", 0, OPT_U32, O(timeout), "SECONDS", "Kill the container after so long"},
-        {"log-driver", 0, OPT_STRING, O(log_driver), "DRIVER", "json-file (the default), k8s-file, none, passthrough"},
-        {"log-opt", 0, OPT_STRV, O(log_opts), "KEY=VALUE", "max-size, max-file, tag"},
-        {"cidfile", 0, OPT_STRING, O(cidfile), "FILE", "Write the container's id to FILE"},
-        {"pidfile", 0, OPT_STRING, O(pidfile), "FILE", "Write the pid of its first process to FILE"},
-        {"no-healthcheck", 0, OPT_BOOL, O(no_healthcheck), NULL, "Do without the image's health check"},
-        {0},
+    {"name", 0, OPT_STRING, O(name), "NAME", "Name of the container"},
+    {"rm", 0, OPT_BOOL, O(rm), NULL, "Remove the container when it ends"},
+    {"replace", 0, OPT_BOOL, O(replace), NULL, "Remove a container of the same name first"},
+    {"interactive", 'i', OPT_BOOL, O(interactive), NULL, "Keep standard input open"},
+    {"tty", 't', OPT_BOOL, O(tty), NULL, "Give the container a terminal"},
+    {"workdir", 'w', OPT_STRING, O(workdir), "DIR", "Working directory of the command"},
+    {"user", 'u', OPT_STRING, O(user), "USER",
+     "User the command runs as: name or uid[:group or gid]"},
+    {"group-add", 0, OPT_STRV, O(groups), "GROUP",
+     "Further group of the command; keep-groups keeps the caller's"},
+    {"entrypoint", 0, OPT_STRING, O(entrypoint), "COMMAND",
+     "Replace the image's entry point; \"\" removes it"},
+    {"hostname", 'h', OPT_STRING, O(hostname), "NAME", "Host name inside"},
+    {"domainname", 0, OPT_STRING, O(domainname), "NAME", "NIS domain name inside"},
+    {"init", 0, OPT_BOOL, O(init), NULL, "Run an init that passes signals on and reaps processes"},
+    {"volume", 'v', OPT_CALL, 0, "SRC:DST[:OPTS]", "Mount a directory or file of the host",
+     take_volume},
+    {"mount", 0, OPT_CALL, 0, "SPEC", "Mount: type=bind|tmpfs,source=…,target=…[,…]", take_mount},
+    {"tmpfs", 0, OPT_CALL, 0, "DST[:OPTS]", "Mount an empty file system in memory", take_tmpfs},
+    {"read-only", 0, OPT_BOOL, O(read_only), NULL, "Make the root file system read-only"},
+    {"device", 0, OPT_STRV, O(devices), "HOST[:DST[:rwm]]",
+     "Give the container a device of the host"},
+    {"shm-size", 0, OPT_SIZE, O(shm_size), "BYTES", "Size of /dev/shm (64m)"},
+    {"storage-driver", 0, OPT_STRING, O(storage_driver), "DRIVER",
+     "overlay, fuse-overlayfs or copy; chosen by probing when not given"},
+    {"network", 0, OPT_STRING, O(network), "MODE", "none (the default) or host"},
+    {"net", 0, OPT_STRING, O(network), NULL, NULL},
+    {"add-host", 0, OPT_STRV, O(add_hosts), "NAME:IP", "Line of /etc/hosts"},
+    {"dns", 0, OPT_STRV, O(dns), "IP", "Name server in /etc/resolv.conf"},
+    {"dns-search", 0, OPT_STRV, O(dns_search), "DOMAIN", "Search domain in /etc/resolv.conf"},
+    {"dns-option", 0, OPT_STRV, O(dns_options), "OPTION", "Option in /etc/resolv.conf"},
+    {"dns-opt", 0, OPT_STRV, O(dns_options), NULL, NULL},
+    {"ipc", 0, OPT_STRING, O(ipc), "MODE", "private (the default) or host"},
+    {"pid", 0, OPT_STRING, O(pid), "MODE", "private (the default) or host"},
+    {"uts", 0, OPT_STRING, O(uts), "MODE", "private (the default) or host"},
+    {"userns", 0, OPT_STRING, O(userns), "MODE",
+     "private (the default), host or keep-id[:uid=N,gid=N]"},
+    {"uidmap", 0, OPT_STRV, O(uidmap), "C:H[:N]", "Map N users from C on to H of the user's range"},
+    {"gidmap", 0, OPT_STRV, O(gidmap), "C:H[:N]", "The same for groups"},
+    {"privileged", 0, OPT_BOOL, O(privileged), NULL,
+     "All capabilities over its own namespaces, nothing masked or filtered"},
+    {"cap-add", 0, OPT_CSV, O(cap_add), "CAP", "Add a capability, or ALL"},
+    {"cap-drop", 0, OPT_CSV, O(cap_drop), "CAP", "Drop a capability, or ALL"},
+    {"security-opt", 0, OPT_STRV, O(security_opt), "OPT",
+     "no-new-privileges, seccomp=FILE|unconfined, mask=PATHS, unmask=PATHS|ALL"},
+    {"ulimit", 0, OPT_STRV, O(ulimits), "NAME=SOFT[:HARD]", "Resource limit"},
+    {"sysctl", 0, OPT_STRV, O(sysctls), "KEY=VALUE", "Kernel parameter of its namespaces"},
+    {"annotation", 0, OPT_STRV, O(annotations), "KEY=VALUE",
+     "Annotation in the runtime specification"},
+    {"stop-signal", 0, OPT_STRING, O(stop_signal), "SIGNAL", "Signal of kelp stop (SIGTERM)"},
+    {"timeout", 0, OPT_U32, O(timeout), "SECONDS", "Kill the container after so long"},
+    {"log-driver", 0, OPT_STRING, O(log_driver), "DRIVER",
+     "json-file (the default), k8s-file, none, passthrough"},
+    {"log-opt", 0, OPT_STRV, O(log_opts), "KEY=VALUE", "max-size, max-file, tag"},
+    {"cidfile", 0, OPT_STRING, O(cidfile), "FILE", "Write the container's id to FILE"},
+    {"pidfile", 0, OPT_STRING, O(pidfile), "FILE", "Write the pid of its first process to FILE"},
+    {"no-healthcheck", 0, OPT_BOOL, O(no_healthcheck), NULL, "Do without the image's health check"},
+    {0},
 };
 #undef O
 
 #define A(f) offsetof(struct run_args, f)
 const struct opt run_create_opts[] = {
-        {"env", 'e', OPT_STRV, A(env), "NAME[=VALUE]", "Environment variable; without a value the caller's"},
-        {"env-file", 0, OPT_STRV, A(env_files), "FILE", "Environment variables, one per line"},
-        {"label", 'l', OPT_STRV, A(labels), "KEY[=VALUE]", "Label of the container"},
-        {"label-file", 0, OPT_STRV, A(label_files), "FILE", "Labels, one per line"},
-        {"attach", 'a', OPT_STRV, A(attach), "STREAM", "Attach stdin, stdout or stderr only"},
-        {"rootfs", 0, OPT_BOOL, A(rootfs), NULL, "The first argument is a directory to be used as root file system, not an image"},
-        {"stop-timeout", 0, OPT_I64, A(stop_timeout), "SECONDS", "How long kelp stop waits before it kills (10)"},
-        {0},
+    {"env", 'e', OPT_STRV, A(env), "NAME[=VALUE]",
+     "Environment variable; without a value the caller's"},
+    {"env-file", 0, OPT_STRV, A(env_files), "FILE", "Environment variables, one per line"},
+    {"label", 'l', OPT_STRV, A(labels), "KEY[=VALUE]", "Label of the container"},
+    {"label-file", 0, OPT_STRV, A(label_files), "FILE", "Labels, one per line"},
+    {"attach", 'a', OPT_STRV, A(attach), "STREAM", "Attach stdin, stdout or stderr only"},
+    {"rootfs", 0, OPT_BOOL, A(rootfs), NULL,
+     "The first argument is a directory to be used as root file system, not an image"},
+    {"stop-timeout", 0, OPT_I64, A(stop_timeout), "SECONDS",
+     "How long kelp stop waits before it kills (10)"},
+    {0},
 };
 const struct opt run_only_opts[] = {
-        {"detach", 'd', OPT_BOOL, A(detach), NULL, "Run in the background and print the id"},
-        {"detach-keys", 0, OPT_STRING, A(detach_keys), "KEYS", "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
-        {"sig-proxy", 0, OPT_BOOL, A(sig_proxy), NULL, "Pass signals on to the command (true)"},
-        {0},
+    {"detach", 'd', OPT_BOOL, A(detach), NULL, "Run in the background and print the id"},
+    {"detach-keys", 0, OPT_STRING, A(detach_keys), "KEYS",
+     "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
+    {"sig-proxy", 0, OPT_BOOL, A(sig_proxy), NULL, "Pass signals on to the command (true)"},
+    {0},
 };
 #undef A
 
@@ -148,7 +164,8 @@ int env_add(struct strv *env, const char *assignment, struct err **reterr)
         const char *value;
 
         if (!*assignment || *assignment == '=')
-                return err_new(reterr, ERR_USAGE, "environment variable '%s': it has no name", assignment);
+                return err_new(reterr, ERR_USAGE, "environment variable '%s': it has no name",
+                               assignment);
         if (strchr(assignment, '=')) {
                 strv_env_set(env, assignment);
                 return 0;
@@ -173,7 +190,8 @@ static int add_line(struct strv *env, char *line, bool from_environment, struct 
         name = strcspn(line, "=");
         for (size_t i = 0; i < name; i++) {
                 if (isspace((unsigned char)line[i]))
-                        return err_new(reterr, ERR_USAGE, "variable '%.*s' contains white space", (int)name, line);
+                        return err_new(reterr, ERR_USAGE, "variable '%.*s' contains white space",
+                                       (int)name, line);
         }
         if (from_environment || line[name])
                 return env_add(env, line, reterr);
@@ -240,10 +258,12 @@ static int merge_labels(struct run_args *a, struct err **reterr)
         }
         for (size_t i = 0; i < a->labels.n; i++) {
                 const char *label = a->labels.v[i];
-                AUTO_FREE char *whole = strchr(label, '=') ? xstrdup(label) : xasprintf("%s=", label);
+                AUTO_FREE char *whole =
+                    strchr(label, '=') ? xstrdup(label) : xasprintf("%s=", label);
 
                 if (*whole == '=')
-                        return err_new(reterr, ERR_USAGE, "option '--label': '%s' has no name", label);
+                        return err_new(reterr, ERR_USAGE, "option '--label': '%s' has no name",
+                                       label);
                 strv_env_set(&o->labels, whole);
         }
         return 0;
@@ -273,8 +293,10 @@ static int check_network(const struct run_options *o, struct err **reterr)
 
         if (!o->network || strcmp(o->network, "none") == 0 || strcmp(o->network, "host") == 0)
                 return 0;
-        r = err_new(reterr, ERR_UNSUPPORTED, "option '--network': mode '%s' is not there", o->network);
-        return err_hint(reterr, r, "this version has --network none (the default) and --network host");
+        r = err_new(reterr, ERR_UNSUPPORTED, "option '--network': mode '%s' is not there",
+                    o->network);
+        return err_hint(reterr, r,
+                        "this version has --network none (the default) and --network host");
 }
 
 static int finish_attach(struct run_args *a, bool detached, struct err **reterr)
@@ -283,14 +305,18 @@ static int finish_attach(struct run_args *a, bool detached, struct err **reterr)
         struct run_options *o = a->options;
 
         if (a->detach && a->attach.n)
-                return err_new(reterr, ERR_USAGE, "options '--detach' and '--attach' contradict each other");
+                return err_new(reterr, ERR_USAGE,
+                               "options '--detach' and '--attach' contradict each other");
         for (size_t i = 0; i < a->attach.n; i++) {
                 size_t s = 0;
 
                 while (s < ARRAY_SIZE(streams) && strcasecmp(streams[s], a->attach.v[i]) != 0)
                         s++;
                 if (s == ARRAY_SIZE(streams))
-                        return err_new(reterr, ERR_USAGE, "option '--attach': unknown stream '%s': expected stdin, stdout or stderr", a->attach.v[i]);
+                        return err_new(reterr, ERR_USAGE,
+                                       "option '--attach': unknown stream '%s': expected stdin, "
+                                       "stdout or stderr",
+                                       a->attach.v[i]);
                 if (!strv_contains(&o->attach, streams[s]))
                         strv_add(&o->attach, streams[s]);
         }
@@ -313,7 +339,8 @@ static int check_terminal(const struct run_options *o, bool detached, struct err
         return err_hint(reterr, r, "leave out -t to feed the command from a pipe or file");
 }
 
-int run_args_finish(struct run_args *a, const struct strv *operands, bool detached, struct err **reterr)
+int run_args_finish(struct run_args *a, const struct strv *operands, bool detached,
+                    struct err **reterr)
 {
         struct detach_keys keys;
         int r = finish_operands(a, operands, reterr);
@@ -352,7 +379,8 @@ static int open_cidfile(const char *path, struct err **reterr)
                 return fd;
         if (errno != EEXIST)
                 return err_sys(reterr, errno, "option '--cidfile': file '%s'", path);
-        return err_hint(reterr, err_new(reterr, ERR_EXISTS, "option '--cidfile': file '%s' exists", path),
+        return err_hint(reterr,
+                        err_new(reterr, ERR_EXISTS, "option '--cidfile': file '%s' exists", path),
                         "remove it, or name another one");
 }
 

@@ -13,8 +13,10 @@ struct cli;
 struct run_options;
 
 struct run_args {
-        struct run_options *options; /* owned; the table of the container's options writes there directly */
-        struct strv env, env_files, labels, label_files; /* merged into options by run_args_finish() */
+        struct run_options
+            *options; /* owned; the table of the container's options writes there directly */
+        struct strv env, env_files, labels,
+            label_files; /* merged into options by run_args_finish() */
         struct strv attach;
         bool rootfs; /* the first operand is a directory, not an image */
         bool detach, sig_proxy;
@@ -28,9 +30,11 @@ extern const struct opt run_only_opts[];      /* struct run_args; run alone */
 void run_args_init(void *args);
 void run_args_release(void *args);
 /* Operands, environment and label files, and everything that only the command line can judge. @detached: create, run -d. */
-int run_args_finish(struct run_args *a, const struct strv *operands, bool detached, struct err **reterr);
+int run_args_finish(struct run_args *a, const struct strv *operands, bool detached,
+                    struct err **reterr);
 /* Creates the container; warnings go to standard error; --cidfile is written. */
-int run_args_create(struct cli *cli, const struct run_args *a, char ret_id[65], struct err **reterr);
+int run_args_create(struct cli *cli, const struct run_args *a, char ret_id[65],
+                    struct err **reterr);
 
 /* "NAME=value", or NAME from our environment (dropped when it is not there). */
 int env_add(struct strv *env, const char *assignment, struct err **reterr);

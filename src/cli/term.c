@@ -10,6 +10,7 @@
 #include "base/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -166,12 +167,15 @@ int detach_keys_parse(const char *s, struct detach_keys *ret, struct err **reter
                 return 0;
         strv_split(&parts, s, ',');
         if (parts.n > DETACH_KEYS_MAX)
-                return err_new(reterr, ERR_USAGE, "detach keys '%s': more than %d keys", s, DETACH_KEYS_MAX);
+                return err_new(reterr, ERR_USAGE, "detach keys '%s': more than %d keys", s,
+                               DETACH_KEYS_MAX);
         for (size_t i = 0; i < parts.n; i++) {
                 if (parse_key(parts.v[i], &ret->keys[ret->n++]))
                         continue;
                 r = err_new(reterr, ERR_USAGE, "detach keys '%s': unknown key '%s'", s, parts.v[i]);
-                return err_hint(reterr, r, "keys are single characters or ctrl-a … ctrl-z, ctrl-@ [ \\ ] ^ _, with commas between");
+                return err_hint(reterr, r,
+                                "keys are single characters or ctrl-a … ctrl-z, ctrl-@ [ \\ ] ^ _, "
+                                "with commas between");
         }
         return 0;
 }

@@ -12,14 +12,14 @@
 #define NAMES_MAX 256
 
 static const struct verb *const *const groups[] = {
-        [VERB_GROUP_CONTAINER] = verbs_container,
-        [VERB_GROUP_IMAGE] = verbs_image,
-        [VERB_GROUP_SYSTEM] = verbs_system,
+    [VERB_GROUP_CONTAINER] = verbs_container,
+    [VERB_GROUP_IMAGE] = verbs_image,
+    [VERB_GROUP_SYSTEM] = verbs_system,
 };
 static const char *const group_titles[] = {
-        [VERB_GROUP_CONTAINER] = "Containers",
-        [VERB_GROUP_IMAGE] = "Images",
-        [VERB_GROUP_SYSTEM] = "System",
+    [VERB_GROUP_CONTAINER] = "Containers",
+    [VERB_GROUP_IMAGE] = "Images",
+    [VERB_GROUP_SYSTEM] = "System",
 };
 static_assert(ARRAY_SIZE(groups) == VERB_GROUP_COUNT, "every group has its verbs");
 static_assert(ARRAY_SIZE(group_titles) == VERB_GROUP_COUNT, "every group has its title");
@@ -44,7 +44,8 @@ bool verb_is_noun(const char *word)
 {
         size_t len = strlen(word);
 
-        FOR_EACH_VERB(v) {
+        FOR_EACH_VERB(v)
+        {
                 for (const char *const *name = (*v)->names; *name; name++) {
                         if (strncmp(*name, word, len) == 0 && (*name)[len] == ' ')
                                 return true;
@@ -62,7 +63,8 @@ static int unknown_verb(char *const *argv, struct err **reterr)
         size_t n = 0;
         int r;
 
-        FOR_EACH_VERB(v) {
+        FOR_EACH_VERB(v)
+        {
                 for (const char *const *name = (*v)->names; *name && n < NAMES_MAX; name++)
                         names[n++] = *name;
         }
@@ -75,7 +77,8 @@ static int unknown_verb(char *const *argv, struct err **reterr)
 
 int verb_find(char *const *argv, const struct verb **ret, size_t *ret_used, struct err **reterr)
 {
-        FOR_EACH_VERB(v) {
+        FOR_EACH_VERB(v)
+        {
                 for (const char *const *name = (*v)->names; *name; name++) {
                         *ret_used = name_matches(*name, argv);
                         if (!*ret_used)
@@ -108,9 +111,8 @@ static int parse_and_run(const struct verb *v, struct cli *cli, void *args, stru
 {
         AUTO_STRV operands = {0};
         bool help = false;
-        struct opt_parse_opts o = {.sections = v->sections,
-                                   .options_first = v->options_first,
-                                   .ret_help = &help};
+        struct opt_parse_opts o = {
+            .sections = v->sections, .options_first = v->options_first, .ret_help = &help};
         int r;
 
         r = opt_parse(&o, args, cli->argv, &operands, reterr);
@@ -182,7 +184,8 @@ void verb_print_noun(const char *noun, FILE *f)
         size_t len = strlen(noun);
 
         fprintf(f, "Usage: kelp %s COMMAND\n\nCommands:\n", noun);
-        FOR_EACH_VERB(v) {
+        FOR_EACH_VERB(v)
+        {
                 for (const char *const *name = (*v)->names; *name; name++) {
                         if (strncmp(*name, noun, len) != 0 || (*name)[len] != ' ')
                                 continue;

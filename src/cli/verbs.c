@@ -3,15 +3,24 @@
 #include "cli/verbs.h"
 
 const struct verb *const verbs_container[] = {
-        &verb_run_container, &verb_create, &verb_start,   &verb_stop,
-        &verb_kill,          &verb_rm,     &verb_ps,      &verb_exec,
-        &verb_logs,          &verb_wait,   &verb_inspect, &verb_container_inspect,
-        NULL,
+    &verb_run_container,
+    &verb_create,
+    &verb_start,
+    &verb_stop,
+    &verb_kill,
+    &verb_rm,
+    &verb_ps,
+    &verb_exec,
+    &verb_logs,
+    &verb_wait,
+    &verb_inspect,
+    &verb_container_inspect,
+    NULL,
 };
 
 const struct verb *const verbs_system[] = {
-        &verb_info,
-        &verb_doctor,
-        &verb_version,
-        NULL,
+    &verb_info,
+    &verb_doctor,
+    &verb_version,
+    NULL,
 };

@@ -3,6 +3,6 @@
 /* verbs — the container and system verbs, one per cmd_*.c, for the lists in verbs.c. */
 #include "cli/verb.h"
 
-extern const struct verb verb_run_container, verb_create, verb_start, verb_stop, verb_kill, verb_rm, verb_ps, verb_exec,
-    verb_logs, verb_wait, verb_inspect, verb_container_inspect;
+extern const struct verb verb_run_container, verb_create, verb_start, verb_stop, verb_kill, verb_rm,
+    verb_ps, verb_exec, verb_logs, verb_wait, verb_inspect, verb_container_inspect;
 extern const struct verb verb_info, verb_doctor, verb_version;

@@ -3,5 +3,5 @@
 #include "cli/verb.h"
 
 const struct verb *const verbs_image[] = {
-        NULL,
+    NULL,
 };
