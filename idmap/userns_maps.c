@@ -13,7 +13,7 @@
 #include "base/str.h"
 #include "idmap/userns_program.h"
 
-#define TOOL_TEXT_MAX 4096
+#define TOOL_TEXT_MAX 400 /* of its words are quoted */
 #define PROC_MAP_MAX  (64U * 1024)
 
 struct tool {
@@ -58,32 +58,32 @@ static int tool_start(struct tool *t, pid_t target, struct err **reterr)
         return r;
 }
 
-/* What the program said, in one line. */
-static void flatten(char *text)
+/* What the program said, in one line and in printable characters: it goes into a JSON file and to a terminal. */
+static void flatten(char *text, size_t n)
 {
-        size_t n = strlen(text);
-
         while (n > 0 && text[n - 1] == '\n')
-                text[--n] = '\0';
+                n--;
+        text[n] = '\0';
         for (char *p = text; *p; p++)
-                if (*p == '\n')
+                if (*p == '\n' || *p == '\t')
                         *p = ' ';
+                else if (*p < ' ' || *p > '~')
+                        *p = '?';
 }
 
 static int tool_finish(struct tool *t, struct err **reterr)
 {
-        AUTO_FREE char *text = NULL, *remedy = NULL;
+        AUTO_FREE char *remedy = NULL;
+        char text[TOOL_TEXT_MAX + 1];
+        ssize_t n = io_read_some(t->output, text, TOOL_TEXT_MAX);
         int status, r;
 
-        r = io_read_fd(t->output, t->name, TOOL_TEXT_MAX, &text, NULL, NULL);
-        if (r < 0)
-                text = xstrdup("");
+        /* Before waiting: one that says more than we read would block on its pipe, and we on it. */
+        t->output = fd_close(t->output);
         status = process_wait(t->pidfd, reterr);
-        if (status < 0)
+        if (status <= 0)
                 return status;
-        if (status == 0)
-                return 0;
-        flatten(text);
+        flatten(text, n > 0 ? (size_t)n : 0);
         remedy = userns_remedy_refused(t->path);
         r = err_new(reterr, ERR_DENIED, "%s refused: '%s' (exit code %d)", t->name, text, status);
         return err_hint(reterr, r, "%s", remedy);

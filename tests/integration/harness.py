@@ -25,7 +25,7 @@ import time
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("KELP_BUILD_DIR", SOURCE / "build")).resolve()
 LOCKS = pathlib.Path("/var/tmp")
-HOLDER = "kelp-userns"
+HOLDER = ("kelp-holder", "kelp-userns")  # while it is made it has its maker's name
 
 
 def build_option(name):
