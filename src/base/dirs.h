@@ -9,11 +9,10 @@
 struct err;
 
 struct dirs {
-        char *root; /* persistent tree */
-        char *
-            runtime; /* what a reboot may lose; one per root: the hash of root is part of the path */
-        char *cache; /* compiled seccomp filters */
-        int root_fd; /* O_DIRECTORY, usable for *at(); owned */
+        char *root;    /* persistent tree */
+        char *runtime; /* what a reboot may lose; one per root: its hash is part of the path */
+        char *cache;   /* compiled seccomp filters */
+        int root_fd;   /* O_DIRECTORY, usable for *at(); owned */
         int runtime_fd;
 };
 /* @root_option: --root or NULL. Creates missing directories with 0700. */

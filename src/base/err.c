@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/err.h"
 
-#include "base/alloc.h"
 #include "base/json.h"
+#include "base/str.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -193,29 +193,6 @@ int err_http_status(const struct err *e)
         return err_kinds[err_kind(e)].http_status;
 }
 
-/* Length of the UTF-8 sequence at s, decoded into *ret; 0 when it is malformed. */
-static size_t err_utf8(const unsigned char *s, uint32_t *ret)
-{
-        static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-        size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
-        uint32_t c;
-
-        if (n <= 1) {
-                *ret = s[0];
-                return n;
-        }
-        c = s[0] & (0xffU >> (n + 1));
-        for (size_t i = 1; i < n; i++) {
-                if ((s[i] & 0xc0) != 0x80)
-                        return 0;
-                c = c << 6 | (s[i] & 0x3f);
-        }
-        if (c < smallest[n] || c > 0x10ffff)
-                return 0;
-        *ret = c;
-        return n;
-}
-
 /* What may drive a terminal or reorder the line: C0, DEL, C1, and the bidirectional overrides and isolates. */
 static int err_is_unprintable(uint32_t c)
 {
@@ -225,11 +202,11 @@ static int err_is_unprintable(uint32_t c)
 
 static void err_print_escaped(FILE *f, const char *text)
 {
-        const unsigned char *s = (const unsigned char *)text;
+        const char *s = text, *end = text + strlen(text);
 
-        while (*s) {
+        while (s < end) {
                 uint32_t c = 0;
-                size_t n = err_utf8(s, &c);
+                size_t n = str_utf8(s, (size_t)(end - s), &c);
 
                 if (n > 0 && !err_is_unprintable(c)) {
                         (void)fwrite(s, 1, n, f);
@@ -242,7 +219,7 @@ static void err_print_escaped(FILE *f, const char *text)
                         else if (*s == '\t')
                                 (void)fputs("\\t", f);
                         else
-                                (void)fprintf(f, "\\x%02x", *s);
+                                (void)fprintf(f, "\\x%02x", (unsigned char)*s);
                 }
         }
 }

@@ -12,8 +12,8 @@
 
 struct err;
 
-int fd_close(
-    int fd); /* < 0 is ok; returns -EBADF always, so that fd = fd_close(fd) empties the variable */
+/* < 0 is ok; returns -EBADF always, so that fd = fd_close(fd) empties the variable. Keeps errno. */
+int fd_close(int fd);
 static inline void auto_closep(int *fd)
 {
         (void)fd_close(*fd);
@@ -35,7 +35,8 @@ bool fd_is_terminal(int fd);
 int fd_pipe(int ret_fds[2], struct err **reterr);                 /* O_CLOEXEC */
 int fd_socketpair(int type, int ret_fds[2], struct err **reterr); /* AF_UNIX, SOCK_CLOEXEC */
 /* One datagram or byte chunk with up to @n_fds descriptors (SCM_RIGHTS). recv: received descriptors are CLOEXEC and owned
- * by the caller; *n_fds in: room, out: count; more than the room is an error. At most FD_SEND_MAX. 0 = EOF. A truncated message (MSG_TRUNC, MSG_CTRUNC) is -EPROTO. */
+ * by the caller; *n_fds in: room, out: count (NULL: none are taken). 0 = EOF. A message that is truncated, or brings more
+ * descriptors than there is room for, is -EPROTO and leaves none open. */
 #define FD_SEND_MAX 64
 ssize_t fd_send(int sock, const void *data, size_t len, const int *fds, size_t n_fds);
 ssize_t fd_recv(int sock, void *data, size_t len, int *fds, size_t *n_fds);

@@ -44,19 +44,22 @@ int json_parse(const char *data, size_t n, const char *what, struct json_object 
         tok = json_tokener_new_ex(JSON_MAX_DEPTH);
         if (!tok)
                 abort();
-        json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+        json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
         o = json_tokener_parse_ex(tok, data, (int)n);
         e = json_tokener_get_error(tok);
-        /* A number at the top level ends only where the text does, which json-c is told by a NUL. */
-        if (e == json_tokener_continue)
-                o = json_tokener_parse_ex(tok, "", 1), e = json_tokener_get_error(tok);
         offset = json_tokener_get_parse_end(tok);
+        /* A number at the top level ends only where the text does, which json-c is told by a NUL. */
+        if (e == json_tokener_continue) {
+                o = json_tokener_parse_ex(tok, "", 1);
+                e = json_tokener_get_error(tok);
+                offset = n;
+        }
         json_tokener_free(tok);
         if (e != json_tokener_success) {
                 (void)json_unref(o);
                 problem =
                     e == json_tokener_continue ? "unexpected end" : json_tokener_error_desc(e);
-                return json_bad_text(what, data, MIN(offset, n), problem, reterr);
+                return json_bad_text(what, data, offset, problem, reterr);
         }
         *ret = o;
         return 0;

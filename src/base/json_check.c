@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json-c, even when strict, takes NaN and Infinity, raw control characters in strings, and silently pulls numbers that
+ * json-c, even when strict, takes NaN and Infinity, overlong UTF-8, raw control characters in strings, and silently pulls numbers that
  * do not fit to the next that does: a memory limit of 2^70 must be an error, not some other limit. This pass looks at
  * tokens only and leaves the grammar to json-c; so it must err on the side of passing what json-c will refuse anyway.
  */
 #include "base/json_check.h"
+
+#include "base/str.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -32,14 +34,18 @@ static bool scan_take(struct scan *s, char c)
 static const char *scan_string(struct scan *s)
 {
         while (s->p < s->end) {
-                unsigned char c = (unsigned char)*s->p++;
+                uint32_t c;
+                size_t n = str_utf8(s->p, (size_t)(s->end - s->p), &c);
 
+                if (n == 0)
+                        return "malformed UTF-8";
+                s->p += n;
                 if (c == '"')
                         return NULL;
                 if (c < 0x20)
                         return "control character in a string";
                 /* What follows the backslash is json-c's business; that it is not the closing quote, ours. */
-                if (c == '\\' && s->p < s->end)
+                if (c == '\\' && s->p < s->end && (*s->p == '"' || *s->p == '\\'))
                         s->p++;
         }
         return "unterminated string";

@@ -8,9 +8,10 @@
 
 struct err;
 
-int lock_acquire(int dirfd, const char *name, bool exclusive,
-                 struct err **reterr); /* waits; returns the lock's fd */
-int lock_try(int dirfd, const char *name, bool exclusive, struct err **reterr); /* never waits */
+/* Waits; returns the lock's descriptor. @name is made when missing (0600); it may be a directory, "." too. */
+int lock_acquire(int dirfd, const char *name, bool exclusive, struct err **reterr);
+/* Never waits. */
+int lock_try(int dirfd, const char *name, bool exclusive, struct err **reterr);
 /* True when somebody holds the lock exclusively. A missing file is not held. Opens read-only and takes nothing that an owner
  * could trip over (shared, non-blocking, released at once): an owner that acquires with lock_acquire is only delayed. */
 bool lock_is_held(int dirfd, const char *name);

@@ -20,8 +20,8 @@ typedef int (*loop_timer_fn)(struct loop *l, void *arg);
 typedef int (*loop_signal_fn)(struct loop *l, const struct signalfd_siginfo *si, void *arg);
 
 int loop_new(struct loop **ret, struct err **reterr);
-struct loop *loop_free(
-    struct loop *l); /* removes every source; descriptors stay with their owners */
+/* Removes every source; descriptors stay with their owners. Not from inside a callback. */
+struct loop *loop_free(struct loop *l);
 DEFINE_CLEANUP(struct loop *, loop_free);
 
 /* Any descriptor: what epoll does not take (regular files, /dev/null) is always ready. */

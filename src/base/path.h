@@ -21,12 +21,12 @@ int path_mkdir_in_root_raw(int rootfd, const char *path, mode_t mode);
 
 /* Lexical: collapses "//", ".", ".."; an absolute path stays absolute, ".." never rises above "/". Caller owns. */
 char *path_clean(const char *path);
-char *path_join(const char *a,
-                const char *b); /* one slash between; an absolute b wins. Caller owns. */
-char *path_make_absolute(const char *path,
-                         struct err **reterr); /* against the current directory; not resolved */
-const char *path_last(const char *path);       /* pointer into path behind its last slash */
-bool path_is_clean_name(const char *name);     /* non-empty, no slash, not "." or ".." */
+/* One slash between; an absolute b wins. Caller owns. */
+char *path_join(const char *a, const char *b);
+/* Against the current directory, and cleaned, but not resolved. NULL on failure. Caller owns. */
+char *path_make_absolute(const char *path, struct err **reterr);
+const char *path_last(const char *path);   /* pointer into path behind its last slash */
+bool path_is_clean_name(const char *name); /* non-empty, no slash, not "." or ".." */
 
 /* mkdir -p with @mode for new ones; returns an O_DIRECTORY|O_PATH-free, usable directory descriptor. */
 int path_mkdir_open(int dirfd, const char *path, mode_t mode, struct err **reterr);

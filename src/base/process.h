@@ -26,8 +26,8 @@ struct process_spawn_opts {
         const char *path; /* absolute, no PATH search */
         char *const *argv;
         char *const *envp; /* NULL: ours */
-        const int *
-            fds; /* fds[i] becomes descriptor i; everything else is closed. -EBADF: /dev/null for 0–2, closed above */
+        /* fds[i] becomes descriptor i; everything else is closed. -EBADF: /dev/null for 0–2, closed above. */
+        const int *fds;
         size_t n_fds;
         bool new_session;   /* setsid */
         bool reset_signals; /* default dispositions, empty mask */

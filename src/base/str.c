@@ -184,3 +184,28 @@ bool str_is_hex(const char *s, size_t n)
                         return false;
         return s[n] == '\0';
 }
+
+size_t str_utf8(const char *s, size_t n, uint32_t *ret)
+{
+        static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+        unsigned char first = (unsigned char)s[0];
+        size_t len = first < 0x80 ? 1 : first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+        uint32_t c;
+
+        if (len > n)
+                return 0;
+        if (len <= 1) {
+                *ret = first;
+                return len;
+        }
+        c = first & (0xffU >> (len + 1));
+        for (size_t i = 1; i < len; i++) {
+                if (((unsigned char)s[i] & 0xc0) != 0x80)
+                        return 0;
+                c = c << 6 | ((unsigned char)s[i] & 0x3f);
+        }
+        if (c < smallest[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+                return 0;
+        *ret = c;
+        return len;
+}

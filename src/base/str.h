@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 
 struct strbuf {
         char *data; /* NUL-terminated once anything was added; NULL when empty */
@@ -42,3 +43,6 @@ static inline bool str_empty(const char *s)
         return !s || !*s;
 }
 bool str_is_hex(const char *s, size_t n); /* exactly n lower-case hexadecimal digits, then NUL */
+/* Length of the UTF-8 sequence that the @n > 0 bytes at @s begin with, decoded into *ret; 0 when it is malformed: cut off,
+ * overlong, a surrogate, beyond Unicode. */
+size_t str_utf8(const char *s, size_t n, uint32_t *ret);

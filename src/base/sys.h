@@ -13,9 +13,9 @@
 
 struct clone_args;
 
-int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode,
-                uint64_t resolve);                              /* adds O_CLOEXEC */
-int sys_open_tree(int dirfd, const char *path, unsigned flags); /* adds OPEN_TREE_CLOEXEC */
+/* These add O_CLOEXEC, OPEN_TREE_CLOEXEC and so on. */
+int sys_openat2(int dirfd, const char *path, uint64_t flags, uint64_t mode, uint64_t resolve);
+int sys_open_tree(int dirfd, const char *path, unsigned flags);
 int sys_move_mount(int from_dirfd, const char *from, int to_dirfd, const char *to, unsigned flags);
 int sys_fsopen(const char *fsname);
 int sys_fsconfig_flag(int fsfd, const char *key);
