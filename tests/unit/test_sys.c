@@ -77,8 +77,6 @@ static void test_errors(void **state)
         assert_int_equal(sys_pidfd_open(-1, 0), -EINVAL);
         assert_int_equal(sys_pidfd_send_signal(-1, 0), -EBADF);
         assert_int_equal(sys_setns(-1, 0), -EBADF);
-        assert_int_equal(sys_fsconfig_create(-1), -EINVAL);
-        assert_int_equal(sys_mount_setattr(-1, "x", 0, MOUNT_ATTR_RDONLY, 0, 0), -EBADF);
         assert_int_equal(sys_close_range(5, 4, 0), -EINVAL);
 }
 
