@@ -29,7 +29,7 @@
 
 #define CHUNK_SIZE ((size_t)256 * 1024)
 #define RING_SLOTS 6
-#define IN_SIZE ((size_t)128 * 1024)
+#define IN_SIZE    ((size_t)128 * 1024)
 #define RATIO_FROM (1ull << 30)
 
 enum failure {
@@ -111,8 +111,8 @@ static enum failure fail_errno(struct stream *s, enum failure f, int errnum)
 /* A reader that gives up must not wait for a writer that sends nothing: with a thread, both are watched. */
 static int wait_readable(struct stream *s)
 {
-        struct pollfd p[] = { { .fd = s->o.fd, .events = POLLIN },
-                              { .fd = s->stop_fd, .events = POLLIN } };
+        struct pollfd p[] = {{.fd = s->o.fd, .events = POLLIN},
+                             {.fd = s->stop_fd, .events = POLLIN}};
 
         while (poll(p, 2, -1) < 0)
                 if (errno != EINTR)
@@ -227,10 +227,10 @@ static enum failure decode_step(struct stream *s, struct chunk *c, bool *ret_end
                 *ret_end = true;
                 return FAIL_NONE;
         }
-        w = (struct decode_window){ .in = s->in + s->in_pos,
-                                    .in_len = s->in_len - s->in_pos,
-                                    .out = c->data + c->n,
-                                    .out_len = CHUNK_SIZE - c->n };
+        w = (struct decode_window){.in = s->in + s->in_pos,
+                                   .in_len = s->in_len - s->in_pos,
+                                   .out = c->data + c->n,
+                                   .out_len = CHUNK_SIZE - c->n};
         r = s->ops->run(s->decoder, &w);
         s->in_pos = s->in_len - w.in_len;
         c->n = CHUNK_SIZE - w.out_len;
@@ -521,8 +521,8 @@ int stream_finish(struct stream *s, struct stream_sums *ret, struct err **reterr
                 stream_consume(s, n);
         }
         thread_stop(s);
-        *ret = (struct stream_sums){ .source_bytes = s->source_bytes,
-                                     .content_bytes = s->content_bytes };
+        *ret = (struct stream_sums){.source_bytes = s->source_bytes,
+                                    .content_bytes = s->content_bytes};
         if (s->content_md)
                 digest_text(s->content_md, ret->content);
         if (s->source_md)

@@ -35,7 +35,8 @@ const char *stream_format_name(enum stream_format f); /* "plain", "gzip", … */
 typedef ssize_t (*stream_read_fn)(void *userdata, void *buf, size_t n);
 
 struct stream_opts {
-        const char *what;    /* the user's object for messages: "layer sha256:…", a file name; copied */
+        const char
+            *what; /* the user's object for messages: "layer sha256:…", a file name; copied */
         stream_read_fn read; /* NULL: bytes come from .fd (borrowed) */
         void *userdata;
         int fd;
@@ -43,14 +44,14 @@ struct stream_opts {
         uint64_t size;        /* the source must hold exactly this many bytes; 0: as many as come */
         uint64_t max_size;    /* limit of the source's bytes; 0: none */
         uint64_t max_content; /* limit of the uncompressed bytes; 0: none */
-        uint32_t max_ratio;   /* uncompressed : source, looked at beyond 1 GiB of content; 0: none */
-        bool plain;           /* take the bytes as they are, whatever the magic */
-        bool no_digest;       /* neither digest is wanted */
+        uint32_t max_ratio; /* uncompressed : source, looked at beyond 1 GiB of content; 0: none */
+        bool plain;         /* take the bytes as they are, whatever the magic */
+        bool no_digest;     /* neither digest is wanted */
         bool threaded;
         void (*progress)(void *progress_data, uint64_t source_bytes); /* in the caller's thread */
         void *progress_data;
 };
-#define STREAM_OPTS_INIT ((struct stream_opts){ .fd = -EBADF, .tee_fd = -EBADF })
+#define STREAM_OPTS_INIT ((struct stream_opts){.fd = -EBADF, .tee_fd = -EBADF})
 
 /* Reads the first bytes (to tell the format). */
 int stream_open(const struct stream_opts *o, struct stream **ret, struct err **reterr);
@@ -67,8 +68,9 @@ void stream_consume(struct stream *s, size_t n); /* ≤ what was peeked */
 ssize_t stream_read(struct stream *s, void *buf, size_t n, struct err **reterr);
 
 struct stream_sums {
-        char source[72];        /* "sha256:<hex>" of the source's bytes: a blob's digest; "" with .no_digest */
-        char content[72];       /* of the uncompressed bytes: a layer's diff-id; "" with .no_digest */
+        char source
+            [72]; /* "sha256:<hex>" of the source's bytes: a blob's digest; "" with .no_digest */
+        char content[72]; /* of the uncompressed bytes: a layer's diff-id; "" with .no_digest */
         uint64_t source_bytes;
         uint64_t content_bytes;
 };

@@ -13,7 +13,7 @@
 
 /* The largest dictionaries that the tools make: zstd --long=27, xz -9. More is refused instead of taken from the machine's memory. */
 #define ZSTD_WINDOW_LOG_MAX 27
-#define XZ_MEMORY_MAX (96u << 20)
+#define XZ_MEMORY_MAX       (96u << 20)
 
 struct decoder {
         union {
@@ -85,8 +85,8 @@ static struct decoder *zstd_make(void)
 
 static enum decode_result zstd_run(struct decoder *d, struct decode_window *w)
 {
-        ZSTD_inBuffer in = { w->in, w->in_len, 0 };
-        ZSTD_outBuffer out = { w->out, w->out_len, 0 };
+        ZSTD_inBuffer in = {w->in, w->in_len, 0};
+        ZSTD_outBuffer out = {w->out, w->out_len, 0};
         size_t r = ZSTD_decompressStream(d->zstd, &out, &in);
 
         w->in += in.pos;
@@ -205,12 +205,14 @@ static void bzip2_free(struct decoder *d)
 }
 
 const struct decoder_ops decoders[] = {
-        [STREAM_PLAIN] = { .name = "plain" },
-        [STREAM_GZIP] = { "gzip", "\x1f\x8b\x08", 3, gzip_make, gzip_run, gzip_reset, gzip_free },
-        [STREAM_ZSTD] = { "zstd", "\x28\xb5\x2f\xfd", 4, zstd_make, zstd_run, zstd_reset,
-                          zstd_free },
-        [STREAM_XZ] = { "xz", "\xfd" "7zXZ", 6, xz_make, xz_run, xz_reset, xz_free },
-        [STREAM_BZIP2] = { "bzip2", "BZh", 3, bzip2_make, bzip2_run, bzip2_reset, bzip2_free },
+    [STREAM_PLAIN] = {.name = "plain"},
+    [STREAM_GZIP] = {"gzip", "\x1f\x8b\x08", 3, gzip_make, gzip_run, gzip_reset, gzip_free},
+    [STREAM_ZSTD] = {"zstd", "\x28\xb5\x2f\xfd", 4, zstd_make, zstd_run, zstd_reset, zstd_free},
+    [STREAM_XZ] = {"xz",
+                   "\xfd"
+                   "7zXZ",
+                   6, xz_make, xz_run, xz_reset, xz_free},
+    [STREAM_BZIP2] = {"bzip2", "BZh", 3, bzip2_make, bzip2_run, bzip2_reset, bzip2_free},
 };
 static_assert(sizeof(decoders) / sizeof(decoders[0]) == STREAM_FORMAT_COUNT, "one per format");
 

@@ -33,8 +33,7 @@ struct layer_limits {
         uint64_t file_size; /* of one file */
 };
 #define LAYER_LIMITS_DEFAULT                                                                       \
-        ((struct layer_limits){                                                                    \
-                .entries = 16u << 20, .bytes = 1ull << 40, .file_size = 1ull << 40 })
+        ((struct layer_limits){.entries = 16u << 20, .bytes = 1ull << 40, .file_size = 1ull << 40})
 
 struct layer_unpack_opts {
         struct layer_maps maps;
@@ -63,7 +62,8 @@ int layer_pack(int layer_fd, layer_out_fn out, void *userdata, struct err **rete
 
 /* Makes the variant of a layer for these maps (layer_info_dir() with container → caller's namespace), unless it is there. The copy is
  * made in @tmp_fd (a directory of the same file system, the caller's transaction) and renamed; two at once are fine. *ret_dir: its name. */
-int layer_reown(int layer_fd, int tmp_fd, const struct layer_maps *maps, char ret_dir[LAYER_DIR_MAX], struct err **reterr);
+int layer_reown(int layer_fd, int tmp_fd, const struct layer_maps *maps,
+                char ret_dir[LAYER_DIR_MAX], struct err **reterr);
 
 /* Storage driver "copy": merges fs directories (lowest first, overlay form) into the empty directory @target_fd: a plain tree without whiteouts. */
 int layer_copy_stack(const int *fs_fds, size_t n, int target_fd, struct err **reterr);

@@ -12,7 +12,7 @@
 #include "idmap/idmap.h"
 
 #define INFO_NAME "info.json"
-#define INFO_MAX ((size_t)16 << 20) /* LAYER_MAX_OWNERS runs of each kind fit */
+#define INFO_MAX  ((size_t)16 << 20) /* LAYER_MAX_OWNERS runs of each kind fit */
 
 /* FNV-1a: names here are chosen by us, not by who might want them to collide. */
 static uint64_t hash_add(uint64_t h, const void *data, size_t n)
@@ -92,7 +92,7 @@ static bool hash_owners(const struct layer_owners *o, const struct id_map *m, ui
 
         for (size_t i = 0; i < o->n; i++) {
                 for (uint32_t k = 0; k < o->v[i].count; k++) {
-                        uint32_t pair[2] = { o->v[i].id + k, map_or_root(m, o->v[i].id + k) };
+                        uint32_t pair[2] = {o->v[i].id + k, map_or_root(m, o->v[i].id + k)};
 
                         *h = hash_add(*h, pair, sizeof(pair));
                         same &= pair[1] == o->v[i].host + k;
@@ -122,7 +122,7 @@ void layer_info_release(struct layer_info *i)
 {
         free(i->uids.v);
         free(i->gids.v);
-        *i = (struct layer_info){ 0 };
+        *i = (struct layer_info){0};
 }
 
 static void add_owners(struct json_object *o, const char *key, const struct layer_owners *owners)
@@ -189,14 +189,14 @@ static int get_run(const struct json_at *run, struct layer_owner *ret, struct er
         for (size_t i = 0; i < 3; i++) {
                 struct json_at at = json_elem(run, i);
                 int64_t id = i < n && at.obj && json_object_is_type(at.obj, json_type_int)
-                                     ? json_object_get_int64(at.obj)
-                                     : -1;
+                                 ? json_object_get_int64(at.obj)
+                                 : -1;
 
                 if (id < 0 || id >= UINT32_MAX)
                         return json_fail(run, reterr, "expected [id, host id, count]");
                 v[i] = (uint32_t)id;
         }
-        *ret = (struct layer_owner){ v[0], v[1], v[2] };
+        *ret = (struct layer_owner){v[0], v[1], v[2]};
         return 0;
 }
 
@@ -233,25 +233,24 @@ static int read_members(const struct json_at *at, struct layer_info *i, struct e
                 char *to;
                 size_t size;
         } texts[] = {
-                { "diffId", i->diff_id, sizeof(i->diff_id) },
-                { "blob", i->blob_digest, sizeof(i->blob_digest) },
-                { "format", i->format, sizeof(i->format) },
+            {"diffId", i->diff_id, sizeof(i->diff_id)},
+            {"blob", i->blob_digest, sizeof(i->blob_digest)},
+            {"format", i->format, sizeof(i->format)},
         };
         const struct {
                 const char *key;
                 uint64_t *to;
         } numbers[] = {
-                { "blobSize", &i->blob_size },     { "tarSize", &i->tar_size },
-                { "bytes", &i->bytes },            { "diskBytes", &i->disk_bytes },
-                { "inodes", &i->inodes },          { "entries", &i->entries },
+            {"blobSize", &i->blob_size},   {"tarSize", &i->tar_size}, {"bytes", &i->bytes},
+            {"diskBytes", &i->disk_bytes}, {"inodes", &i->inodes},    {"entries", &i->entries},
         };
         const struct {
                 const char *key;
                 bool *to;
         } flags[] = {
-                { "setuid", &i->setuid },
-                { "needsLower", &i->needs_lower },
-                { "folded", &i->folded },
+            {"setuid", &i->setuid},
+            {"needsLower", &i->needs_lower},
+            {"folded", &i->folded},
         };
         int r = json_want_object(at, reterr);
 
@@ -273,7 +272,7 @@ static int read_members(const struct json_at *at, struct layer_info *i, struct e
 int layer_info_read(int layer_fd, struct layer_info *ret, struct err **reterr)
 {
         AUTO_JSON *doc = NULL;
-        struct layer_info i = { 0 };
+        struct layer_info i = {0};
         struct json_at at;
         int r = json_read_file(layer_fd, INFO_NAME, INFO_MAX, &doc, reterr);
 

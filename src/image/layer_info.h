@@ -19,12 +19,14 @@ struct id_map;
 struct json_object;
 
 #define LAYER_NAME_MAX (64 + 1 + 16 + 1)
-#define LAYER_HEX_LEN 64
-#define LAYER_DIR_MAX 24     /* "fs", "fs.<16 hex digits>" */
-#define LAYER_MAX_OWNERS 65536u /* distinct uids (and gids) in one layer; more is refused at unpacking */
+#define LAYER_HEX_LEN  64
+#define LAYER_DIR_MAX  24 /* "fs", "fs.<16 hex digits>" */
+#define LAYER_MAX_OWNERS                                                                           \
+        65536u /* distinct uids (and gids) in one layer; more is refused at unpacking */
 
 /* <hex>-<chain> for a layer whose lower layers have @lowers as directory names, lowest first (@n may be 0). */
-void layer_chain_name(const char *diff_hex, char *const *lowers, size_t n, char ret[LAYER_NAME_MAX]);
+void layer_chain_name(const char *diff_hex, char *const *lowers, size_t n,
+                      char ret[LAYER_NAME_MAX]);
 bool layer_name_is_valid(const char *name);
 
 /* Ids [id, id + count) of the archive are stored as [host, host + count), ids of the caller's namespace. */
@@ -35,21 +37,22 @@ struct layer_owners {
         struct layer_owner *v; /* sorted by id */
         size_t n;
 };
-uint32_t layer_owners_host(const struct layer_owners *o, uint32_t id); /* ID_NONE when the layer has no such owner */
+uint32_t layer_owners_host(const struct layer_owners *o,
+                           uint32_t id); /* ID_NONE when the layer has no such owner */
 
 struct layer_info {
         char diff_id[72];     /* "sha256:…" */
         char blob_digest[72]; /* of the bytes it came as; = diff_id when it was not compressed */
         uint64_t blob_size;
-        char format[8];       /* stream_format_name() of those bytes */
-        uint64_t tar_size;    /* uncompressed */
-        uint64_t bytes;       /* content of regular files */
-        uint64_t disk_bytes;  /* st_blocks of fs/ */
+        char format[8];      /* stream_format_name() of those bytes */
+        uint64_t tar_size;   /* uncompressed */
+        uint64_t bytes;      /* content of regular files */
+        uint64_t disk_bytes; /* st_blocks of fs/ */
         uint64_t inodes, entries;
-        bool setuid;          /* holds setuid/setgid programs or file capabilities */
+        bool setuid; /* holds setuid/setgid programs or file capabilities */
         bool needs_lower;
-        bool folded;          /* at least one owner had no place in the maps it was unpacked with */
-        uint32_t skipped;     /* device nodes and sockets: only in the recipe */
+        bool folded;      /* at least one owner had no place in the maps it was unpacked with */
+        uint32_t skipped; /* device nodes and sockets: only in the recipe */
         struct layer_owners uids, gids;
 };
 void layer_info_release(struct layer_info *i);
@@ -58,4 +61,5 @@ int layer_info_write(int layer_fd, const struct layer_info *i, struct err **rete
 
 /* Directory for containers with these maps (container → caller's namespace): "fs" when every used id has the host id it is stored
  * as, else "fs.<hash>", which may have to be made first (layer_reown()). Pure. An id outside the map counts as the container's root. */
-void layer_info_dir(const struct layer_info *i, const struct id_map *uid, const struct id_map *gid, char ret[LAYER_DIR_MAX]);
+void layer_info_dir(const struct layer_info *i, const struct id_map *uid, const struct id_map *gid,
+                    char ret[LAYER_DIR_MAX]);

@@ -11,8 +11,8 @@
 #include <limits.h>
 #include <sys/stat.h>
 
-#define LAYER_FS_DIR "fs"
-#define LAYER_INFO_NAME "info.json"
+#define LAYER_FS_DIR       "fs"
+#define LAYER_INFO_NAME    "info.json"
 #define LAYER_IMPLIED_MODE 0755u
 
 /* Distinct ids; sorted. */
@@ -22,7 +22,8 @@ struct owner_set {
 };
 int owner_set_add(struct owner_set *s, uint32_t id); /* -E2BIG above LAYER_MAX_OWNERS */
 /* Runs of ids whose host ids run in parallel. @host turns a true id into the host's. */
-struct layer_owners owner_set_finish(struct owner_set *s, uint32_t (*host)(const void *, uint32_t), const void *arg);
+struct layer_owners owner_set_finish(struct owner_set *s, uint32_t (*host)(const void *, uint32_t),
+                                     const void *arg);
 
 /* True id → id on disk as U sees it. *ret_folded: it had no place. */
 uint32_t layer_map_id(const struct id_map *map, uint32_t id, bool *ret_folded);
@@ -67,7 +68,8 @@ int unpack_open_parent(struct unpack *u, const char *dir, struct err **reterr);
 void unpack_forget_parent(struct unpack *u);
 /* Descriptor (O_PATH) of what the merged tree has at the cleaned @name; its directory is resolved, its last component not followed. *ret_path:
  * where it really is; *ret_lower: it is not in this layer. -ENOENT without words when there is nothing. */
-int unpack_find(struct unpack *u, const char *name, char ret_path[PATH_MAX], bool *ret_lower, struct err **reterr);
+int unpack_find(struct unpack *u, const char *name, char ret_path[PATH_MAX], bool *ret_lower,
+                struct err **reterr);
 /* Empties the place of u->path for an entry that is no directory, or is a directory and @dir. 1: a directory is there and stays. Sets *ret_whiteout
  * when a whiteout was there. */
 int unpack_clear_place(struct unpack *u, bool dir, bool *ret_whiteout, struct err **reterr);
@@ -77,23 +79,34 @@ struct unpack_attr {
         uint32_t uid, gid; /* true ones */
         uint32_t mode;
         int64_t mtime;
-        uint32_t mtime_ns;
+        uint32_t mtime_ns; /* UTIME_OMIT: leave it */
         const struct tar_xattr *xattrs;
         size_t n_xattrs;
 };
+struct unpack_place {
+        int dirfd; /* O_PATH will do */
+        const char *name;
+        int fd; /* of the inode itself, writable; -EBADF: none */
+        mode_t type;
+        bool existing; /* not made by us just now with mode & 0777 as uid 0, gid 0 */
+};
 struct unpack_attr unpack_attr_of(const struct tar_entry *e);
-/* Of the new inode at parent_fd/base, made with mode & 0777 by us; @fd is its descriptor, or -EBADF. Everything but directories' times. */
-int unpack_set_attr(struct unpack *u, int fd, mode_t type, const struct unpack_attr *a, struct err **reterr);
-/* For a directory at @path: now in memory, at the end on disk. */
-int unpack_later_times(struct unpack *u, const char *path, const struct unpack_attr *a, struct err **reterr);
-int unpack_write_times(struct unpack *u, struct err **reterr);
-/* Remembers owner and mode in the recipe and the sets. */
-int unpack_record(struct unpack *u, const char *path, const struct unpack_attr *a, struct err **reterr);
-/* The true owners of an inode of a lower layer, as far as the maps can tell. */
+/* The true owners of an inode of a lower layer, as far as the maps can tell. No attributes. */
 struct unpack_attr unpack_attr_of_lower(const struct unpack *u, const struct stat *st);
-/* Copies the extended attributes of @from (O_PATH) to @to. */
+/* Owner, mode, extended attributes, and times but for directories. */
+int unpack_set_attr(struct unpack *u, const struct unpack_place *p, const struct unpack_attr *a,
+                    struct err **reterr);
+/* Remembers owner and mode in the recipe and the sets. */
+int unpack_record(struct unpack *u, const char *path, const struct unpack_attr *a,
+                  struct err **reterr);
+/* For a directory at @path: now in memory, at the end on disk. */
+int unpack_later_times(struct unpack *u, const char *path, const struct unpack_attr *a,
+                       struct err **reterr);
+int unpack_write_times(struct unpack *u, struct err **reterr);
+/* Copies the extended attributes of @from to @to; either may be O_PATH. 0 or -errno. */
 int layer_copy_xattrs(int from, int to, bool keep_own);
-int unpack_fail(struct unpack *u, int errnum, const char *doing, struct err **reterr); /* "WHAT: 'path': doing: why" */
+int unpack_fail(struct unpack *u, int errnum, const char *doing,
+                struct err **reterr); /* "WHAT: 'name': doing: why" */
 
 /* ---- layer_entry.c ---- */
 int unpack_entry(struct unpack *u, const struct tar_entry *e, struct err **reterr);

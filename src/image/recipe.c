@@ -20,8 +20,8 @@ static const char magic[] = "KELP-RECIPE-1\n";
 
 /* A layer's headers compress twentyfold at level 1 and cost 1% of unpacking; higher levels gain little. */
 #define ZSTD_LEVEL 1
-#define RAW_SIZE ((size_t)32 * 1024)
-#define OUT_SIZE ((size_t)64 * 1024)
+#define RAW_SIZE   ((size_t)32 * 1024)
+#define OUT_SIZE   ((size_t)64 * 1024)
 #define NUMBER_MAX 10 /* bytes of a LEB128 uint64_t */
 
 /* ---- writer ---- */
@@ -49,11 +49,11 @@ static int flush_out(struct recipe_writer *w, struct err **reterr)
 static int compress(struct recipe_writer *w, const void *data, size_t n, ZSTD_EndDirective mode,
                     struct err **reterr)
 {
-        ZSTD_inBuffer in = { data, n, 0 };
+        ZSTD_inBuffer in = {data, n, 0};
         size_t left;
 
         do {
-                ZSTD_outBuffer out = { w->out, OUT_SIZE, w->out_len };
+                ZSTD_outBuffer out = {w->out, OUT_SIZE, w->out_len};
 
                 left = ZSTD_compressStream2(w->zstd, &out, &in, mode);
                 if (ZSTD_isError(left))
@@ -99,12 +99,12 @@ static int flush_record(struct recipe_writer *w, struct err **reterr)
         int r = 0;
 
         if (w->raw_len > 0) {
-                r = put_head(w, 'R', &(uint64_t){ w->raw_len }, 1, reterr);
+                r = put_head(w, 'R', &(uint64_t){w->raw_len}, 1, reterr);
                 if (r == 0)
                         r = compress(w, w->raw, w->raw_len, ZSTD_e_continue, reterr);
                 w->raw_len = 0;
         } else if (w->content_len > 0) {
-                uint64_t v[] = { w->content_at, w->content_len };
+                uint64_t v[] = {w->content_at, w->content_len};
 
                 r = put_head(w, 'C', v, 2, reterr);
                 w->content_len = 0;
@@ -150,7 +150,7 @@ int recipe_put_content(struct recipe_writer *w, uint64_t offset, uint64_t n, str
 
 int recipe_put_node(struct recipe_writer *w, const struct recipe_node *n, struct err **reterr)
 {
-        uint64_t v[] = { n->uid, n->gid, n->mode, strlen(n->path) };
+        uint64_t v[] = {n->uid, n->gid, n->mode, strlen(n->path)};
         int r = flush_record(w, reterr);
 
         if (r == 0)
@@ -160,7 +160,7 @@ int recipe_put_node(struct recipe_writer *w, const struct recipe_node *n, struct
 
 int recipe_put_kept(struct recipe_writer *w, const char *path, uint64_t k, struct err **reterr)
 {
-        uint64_t v[] = { k, strlen(path) };
+        uint64_t v[] = {k, strlen(path)};
         int r = flush_record(w, reterr);
 
         if (r == 0)
@@ -349,7 +349,7 @@ int recipe_next(struct recipe_reader *r, struct recipe_record *ret, struct err *
         unsigned char letter;
         int e;
 
-        *ret = (struct recipe_record){ 0 };
+        *ret = (struct recipe_record){0};
         if (r->raw_left > 0)
                 return get_raw(r, ret, reterr);
         e = get_byte(r, &letter, reterr);

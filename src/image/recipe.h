@@ -18,8 +18,9 @@
 
 struct err;
 
-#define RECIPE_NAME "recipe"
+#define RECIPE_NAME     "recipe"
 #define RECIPE_KEPT_DIR "kept"
+#define RECIPE_MAX_KEPT 32768u /* they are sorted in memory when the archive is made again */
 
 struct recipe_node {
         const char *path;
@@ -40,10 +41,10 @@ DEFINE_CLEANUP(struct recipe_writer *, recipe_writer_free);
 enum recipe_type { RECIPE_RAW, RECIPE_NODE, RECIPE_CONTENT, RECIPE_KEPT, RECIPE_END };
 struct recipe_record {
         enum recipe_type type;
-        const void *data; /* RAW: may come in several pieces; borrowed until the next call */
-        uint64_t n;       /* RAW, CONTENT, END */
-        uint64_t offset;  /* CONTENT */
-        uint64_t k;       /* KEPT */
+        const void *data;        /* RAW: may come in several pieces; borrowed until the next call */
+        uint64_t n;              /* RAW, CONTENT, END */
+        uint64_t offset;         /* CONTENT */
+        uint64_t k;              /* KEPT */
         struct recipe_node node; /* NODE; .path also of KEPT */
 };
 struct recipe_reader;
@@ -52,3 +53,12 @@ int recipe_open(int layer_fd, struct recipe_reader **ret, struct err **reterr);
 int recipe_next(struct recipe_reader *r, struct recipe_record *ret, struct err **reterr);
 struct recipe_reader *recipe_reader_free(struct recipe_reader *r);
 DEFINE_CLEANUP(struct recipe_reader *, recipe_reader_free);
+
+/* Where the inode of a NODE record is now: kept records that come later may have moved it, under whatever prefix of its path. */
+struct recipe_kept;
+int recipe_kept_load(int layer_fd, struct recipe_kept **ret, struct err **reterr);
+/* @ordinal: of the NODE record, from 0. NULL: still at its path below fs/; else kept/<k>/…, in @buf of 2 * PATH_MAX. */
+const char *recipe_kept_find(const struct recipe_kept *k, uint64_t ordinal, const char *path,
+                             char *buf, size_t size);
+struct recipe_kept *recipe_kept_free(struct recipe_kept *k);
+DEFINE_CLEANUP(struct recipe_kept *, recipe_kept_free);

@@ -25,7 +25,7 @@ struct tar {
         struct tar_meta meta;
         struct tar_entry entry;
         uint64_t entries;
-        uint64_t left;   /* of the entry's data in the stream */
+        uint64_t left;    /* of the entry's data in the stream */
         unsigned padding; /* behind it, to the next block */
         bool end;
 };
@@ -267,7 +267,7 @@ static int map_number(struct tar *t, struct map_reader *m, uint64_t *ret, struct
 
 static int read_sparse_map(struct tar *t, struct err **reterr)
 {
-        struct map_reader m = { .pos = TAR_BLOCK_SIZE };
+        struct map_reader m = {.pos = TAR_BLOCK_SIZE};
         uint64_t n, offset, size;
         int r = map_number(t, &m, &n, reterr);
 
@@ -368,8 +368,8 @@ static int take_owner(struct tar *t, struct err **reterr)
                 uint32_t *to;
                 const char *what;
         } ids[] = {
-                { m->has_uid, m->uid, t->header.uid, &t->entry.uid, "user id" },
-                { m->has_gid, m->gid, t->header.gid, &t->entry.gid, "group id" },
+            {m->has_uid, m->uid, t->header.uid, &t->entry.uid, "user id"},
+            {m->has_gid, m->gid, t->header.gid, &t->entry.gid, "group id"},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
@@ -417,14 +417,14 @@ static int make_entry(struct tar *t, const unsigned char *block, struct err **re
         int r;
 
         *e = (struct tar_entry){
-                .typeflag = h->typeflag,
-                .mode = (uint32_t)h->mode & 07777,
-                .dev_major = (uint32_t)h->dev_major,
-                .dev_minor = (uint32_t)h->dev_minor,
-                .mtime = t->meta.has_mtime ? t->meta.mtime : h->mtime,
-                .mtime_ns = t->meta.has_mtime ? t->meta.mtime_ns : 0,
-                .xattrs = t->meta.xattrs,
-                .n_xattrs = t->meta.n_xattrs,
+            .typeflag = h->typeflag,
+            .mode = (uint32_t)h->mode & 07777,
+            .dev_major = (uint32_t)h->dev_major,
+            .dev_minor = (uint32_t)h->dev_minor,
+            .mtime = t->meta.has_mtime ? t->meta.mtime : h->mtime,
+            .mtime_ns = t->meta.has_mtime ? t->meta.mtime_ns : 0,
+            .xattrs = t->meta.xattrs,
+            .n_xattrs = t->meta.n_xattrs,
         };
         r = take_names(t, reterr);
         if (r == 0)

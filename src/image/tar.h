@@ -18,11 +18,21 @@ struct err;
 struct stream;
 struct tar;
 
-#define TAR_NAME_MAX 4095u           /* PATH_MAX less the NUL */
-#define TAR_META_MAX (1024u * 1024u) /* one PAX header or GNU long name */
-#define TAR_MAX_SPARSE 65536u        /* segments of one file */
+#define TAR_NAME_MAX   4095u           /* PATH_MAX less the NUL */
+#define TAR_META_MAX   (1024u * 1024u) /* one PAX header or GNU long name */
+#define TAR_MAX_SPARSE 65536u          /* segments of one file */
 
-enum tar_type { TAR_FILE, TAR_HARDLINK, TAR_SYMLINK, TAR_CHAR, TAR_BLOCK, TAR_DIR, TAR_FIFO, TAR_OTHER, TAR_TYPE_COUNT };
+enum tar_type {
+        TAR_FILE,
+        TAR_HARDLINK,
+        TAR_SYMLINK,
+        TAR_CHAR,
+        TAR_BLOCK,
+        TAR_DIR,
+        TAR_FIFO,
+        TAR_OTHER,
+        TAR_TYPE_COUNT
+};
 
 struct tar_xattr {
         char *name;
@@ -47,7 +57,8 @@ struct tar_entry {
         uint32_t mtime_ns;
         const struct tar_xattr *xattrs;
         size_t n_xattrs;
-        const struct tar_segment *segments; /* sparse files: ascending, disjoint, inside size; the data are these pieces in order */
+        const struct tar_segment *
+            segments; /* sparse files: ascending, disjoint, inside size; the data are these pieces in order */
         size_t n_segments;
         bool sparse;
 };

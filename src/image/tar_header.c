@@ -111,19 +111,16 @@ static void copy_path(const unsigned char *b, struct tar_header *h)
 
 int tar_header_parse(const unsigned char *b, struct tar_header *ret)
 {
-        struct tar_header h = { .typeflag = (char)b[AT_TYPE] };
+        struct tar_header h = {.typeflag = (char)b[AT_TYPE]};
         const struct {
                 unsigned at, n;
                 int64_t *v;
                 bool only_ustar; /* v7 has anything behind the link name */
         } numbers[] = {
-                { AT_MODE, 8, &h.mode, false },
-                { AT_UID, 8, &h.uid, false },
-                { AT_GID, 8, &h.gid, false },
-                { AT_SIZE, 12, &h.size, false },
-                { AT_MTIME, 12, &h.mtime, false },
-                { AT_MAJOR, 8, &h.dev_major, true },
-                { AT_MINOR, 8, &h.dev_minor, true },
+            {AT_MODE, 8, &h.mode, false},      {AT_UID, 8, &h.uid, false},
+            {AT_GID, 8, &h.gid, false},        {AT_SIZE, 12, &h.size, false},
+            {AT_MTIME, 12, &h.mtime, false},   {AT_MAJOR, 8, &h.dev_major, true},
+            {AT_MINOR, 8, &h.dev_minor, true},
         };
         bool ustar = memcmp(b + AT_MAGIC, "ustar", 5) == 0;
 
@@ -162,7 +159,7 @@ int tar_sparse_add(struct tar_sparse *s, uint64_t offset, uint64_t size)
                 s->cap = s->cap ? s->cap * 2 : 16;
                 s->v = xrealloc(s->v, s->cap, sizeof(*s->v));
         }
-        s->v[s->n++] = (struct tar_segment){ offset, size };
+        s->v[s->n++] = (struct tar_segment){offset, size};
         return 0;
 }
 

@@ -28,7 +28,8 @@ struct tar_sparse {
 };
 /* Ascending, disjoint, not above INT64_MAX: -EINVAL otherwise, or when there are too many. Empty pieces are left out. */
 int tar_sparse_add(struct tar_sparse *s, uint64_t offset, uint64_t size);
-int tar_sparse_add_field(struct tar_sparse *s, const unsigned char *p); /* 24 bytes of an 'S' header; 0 when unused */
+int tar_sparse_add_field(struct tar_sparse *s,
+                         const unsigned char *p); /* 24 bytes of an 'S' header; 0 when unused */
 
 /* Overrides for the next entry, collected from x, L and K records. */
 struct tar_meta {

@@ -8,8 +8,8 @@
 #include "base/alloc.h"
 #include "base/parse.h"
 
-#define MAX_XATTRS 1024u
-#define XATTR_VALUE_MAX 65536u /* XATTR_SIZE_MAX of the kernel */
+#define MAX_XATTRS         1024u
+#define XATTR_VALUE_MAX    65536u /* XATTR_SIZE_MAX of the kernel */
 #define XATTR_NAME_LONGEST 255u
 
 void tar_meta_release(struct tar_meta *m)
@@ -25,7 +25,7 @@ void tar_meta_release(struct tar_meta *m)
         free(m->gname);
         free(m->sparse_name);
         free(m->sparse.v);
-        *m = (struct tar_meta){ 0 };
+        *m = (struct tar_meta){0};
 }
 
 int tar_time(const char *s, int64_t *ret_s, uint32_t *ret_ns)
@@ -75,7 +75,7 @@ static int xattr_add_take(struct tar_meta *m, char *name, void *value, size_t si
                 return known ? 0 : -EINVAL;
         }
         m->xattrs = xrealloc(m->xattrs, m->n_xattrs + 1, sizeof(*m->xattrs));
-        m->xattrs[m->n_xattrs++] = (struct tar_xattr){ name, value, size };
+        m->xattrs[m->n_xattrs++] = (struct tar_xattr){name, value, size};
         return 0;
 }
 
@@ -119,7 +119,7 @@ static void url_decode(char *s)
 static int base64_digit(char c)
 {
         static const char digits[] =
-                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
         const char *p = c ? strchr(digits, c) : NULL;
 
         return p ? (int)(p - digits) : -1;
@@ -201,26 +201,26 @@ static const struct key {
         enum kind kind;
         size_t at, has; /* offsets in struct tar_meta; has 0: none */
 } keys[] = {
-        { "path", KIND_STRING, offsetof(struct tar_meta, path), 0 },
-        { "linkpath", KIND_STRING, offsetof(struct tar_meta, link), 0 },
-        { "uname", KIND_STRING, offsetof(struct tar_meta, uname), 0 },
-        { "gname", KIND_STRING, offsetof(struct tar_meta, gname), 0 },
-        { "size", KIND_NUMBER, offsetof(struct tar_meta, size), offsetof(struct tar_meta, has_size) },
-        { "uid", KIND_NUMBER, offsetof(struct tar_meta, uid), offsetof(struct tar_meta, has_uid) },
-        { "gid", KIND_NUMBER, offsetof(struct tar_meta, gid), offsetof(struct tar_meta, has_gid) },
-        { "mtime", KIND_TIME, 0, offsetof(struct tar_meta, has_mtime) },
-        { "GNU.sparse.name", KIND_STRING, offsetof(struct tar_meta, sparse_name), 0 },
-        { "GNU.sparse.major", KIND_NUMBER, offsetof(struct tar_meta, sparse_major),
-          offsetof(struct tar_meta, has_sparse_version) },
-        { "GNU.sparse.minor", KIND_NUMBER, offsetof(struct tar_meta, sparse_minor),
-          offsetof(struct tar_meta, has_sparse_version) },
-        { "GNU.sparse.size", KIND_NUMBER, offsetof(struct tar_meta, sparse_size),
-          offsetof(struct tar_meta, has_sparse_size) },
-        { "GNU.sparse.realsize", KIND_NUMBER, offsetof(struct tar_meta, sparse_size),
-          offsetof(struct tar_meta, has_sparse_size) },
-        { "GNU.sparse.offset", KIND_OFFSET, 0, 0 },
-        { "GNU.sparse.numbytes", KIND_NUMBYTES, 0, 0 },
-        { "GNU.sparse.map", KIND_MAP, 0, 0 },
+    {"path", KIND_STRING, offsetof(struct tar_meta, path), 0},
+    {"linkpath", KIND_STRING, offsetof(struct tar_meta, link), 0},
+    {"uname", KIND_STRING, offsetof(struct tar_meta, uname), 0},
+    {"gname", KIND_STRING, offsetof(struct tar_meta, gname), 0},
+    {"size", KIND_NUMBER, offsetof(struct tar_meta, size), offsetof(struct tar_meta, has_size)},
+    {"uid", KIND_NUMBER, offsetof(struct tar_meta, uid), offsetof(struct tar_meta, has_uid)},
+    {"gid", KIND_NUMBER, offsetof(struct tar_meta, gid), offsetof(struct tar_meta, has_gid)},
+    {"mtime", KIND_TIME, 0, offsetof(struct tar_meta, has_mtime)},
+    {"GNU.sparse.name", KIND_STRING, offsetof(struct tar_meta, sparse_name), 0},
+    {"GNU.sparse.major", KIND_NUMBER, offsetof(struct tar_meta, sparse_major),
+     offsetof(struct tar_meta, has_sparse_version)},
+    {"GNU.sparse.minor", KIND_NUMBER, offsetof(struct tar_meta, sparse_minor),
+     offsetof(struct tar_meta, has_sparse_version)},
+    {"GNU.sparse.size", KIND_NUMBER, offsetof(struct tar_meta, sparse_size),
+     offsetof(struct tar_meta, has_sparse_size)},
+    {"GNU.sparse.realsize", KIND_NUMBER, offsetof(struct tar_meta, sparse_size),
+     offsetof(struct tar_meta, has_sparse_size)},
+    {"GNU.sparse.offset", KIND_OFFSET, 0, 0},
+    {"GNU.sparse.numbytes", KIND_NUMBYTES, 0, 0},
+    {"GNU.sparse.map", KIND_MAP, 0, 0},
 };
 
 static int apply_key(struct tar_meta *m, const struct key *k, char *value)

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *   A variant is a copy of fs/ in which every inode gets the owner that the recipe remembers for it, through the new maps. First the
+ *   copy, then the owners: the recipe goes by entries of the archive, which are neither in tree order nor unique. A record counts only while
+ *   its inode is still at its path (see recipe_kept_find()). Published by rename; whoever is second throws its copy away.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "base/random_id.h"
+#include "base/sys.h"
+#include "idmap/idmap.h"
+#include "image/layer_copy.h"
+#include "image/layer_internal.h"
+
+#define BENEATH (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+
+struct reown {
+        const struct layer_maps *maps;
+        const struct layer_info *info;
+        int fs_fd, copy_fd;
+};
+
+static int reown_fail(int errnum, const char *path, struct err **reterr)
+{
+        return err_sys(reterr, errnum, "change the owner of the layer's '%s'", path);
+}
+
+/* A change of owner takes setuid bits and capabilities away: both come back. */
+static int restore_privileges(struct reown *w, int fd, mode_t mode, const char *path,
+                              struct err **reterr)
+{
+        char proc[FD_PATH_MAX];
+        AUTO_CLOSE int from = -EBADF;
+        int r;
+
+        if (mode & 07000 && chmod(fd_path(fd, proc), mode) < 0)
+                return reown_fail(errno, path, reterr);
+        if (!w->info->setuid)
+                return 0;
+        from = sys_openat2(w->fs_fd, path[0] ? path : ".", O_PATH | O_NOFOLLOW, 0, BENEATH);
+        r = from < 0 ? from : layer_copy_xattrs(from, fd, true);
+        return r < 0 ? reown_fail(-r, path, reterr) : 0;
+}
+
+static int reown_node(struct reown *w, const struct recipe_node *n, struct err **reterr)
+{
+        AUTO_CLOSE int fd =
+            sys_openat2(w->copy_fd, n->path[0] ? n->path : ".", O_PATH | O_NOFOLLOW, 0, BENEATH);
+        bool no_uid, no_gid;
+        uint32_t uid = layer_map_id(w->maps->uid, n->uid, &no_uid);
+        uint32_t gid = layer_map_id(w->maps->gid, n->gid, &no_gid);
+        struct stat st;
+        mode_t mode = n->mode;
+
+        if (fd < 0 || fstat(fd, &st) < 0)
+                return reown_fail(fd < 0 ? -fd : errno, n->path, reterr);
+        if (!S_ISDIR(st.st_mode))
+                mode &= ~((no_uid ? 04000u : 0u) | (no_gid ? 02000u : 0u));
+        if ((st.st_uid != uid || st.st_gid != gid) &&
+            fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+                return reown_fail(errno, n->path, reterr);
+        if (S_ISLNK(st.st_mode))
+                return 0;
+        return restore_privileges(w, fd, mode, n->path, reterr);
+}
+
+static int reown_all(struct reown *w, int layer_fd, struct err **reterr)
+{
+        AUTO(recipe_reader_freep) struct recipe_reader *recipe = NULL;
+        AUTO(recipe_kept_freep) struct recipe_kept *kept = NULL;
+        char moved[2 * PATH_MAX];
+        uint64_t ordinal = 0;
+        int r = recipe_kept_load(layer_fd, &kept, reterr);
+
+        if (r == 0)
+                r = recipe_open(layer_fd, &recipe, reterr);
+        while (r == 0) {
+                struct recipe_record rec;
+
+                r = recipe_next(recipe, &rec, reterr);
+                if (r < 0 || rec.type == RECIPE_END)
+                        break;
+                if (rec.type != RECIPE_NODE)
+                        continue;
+                if (!recipe_kept_find(kept, ordinal++, rec.node.path, moved, sizeof(moved)))
+                        r = reown_node(w, &rec.node, reterr);
+        }
+        return r;
+}
+
+/* 0: published; 1: somebody else was faster. */
+static int make_variant(struct reown *w, int layer_fd, int tmp_fd, const char *tmp_name,
+                        const char *name, struct err **reterr)
+{
+        AUTO_CLOSE int fs = -EBADF, copy = -EBADF;
+        int r;
+
+        fs = openat(layer_fd, LAYER_FS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fs < 0 || mkdirat(tmp_fd, tmp_name, 0700) < 0)
+                return err_sys(reterr, errno, "make a copy of the layer");
+        copy = openat(tmp_fd, tmp_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (copy < 0)
+                return err_sys(reterr, errno, "make a copy of the layer");
+        w->fs_fd = fs;
+        w->copy_fd = copy;
+        r = layer_copy_tree(fs, copy, false, reterr);
+        if (r == 0)
+                r = reown_all(w, layer_fd, reterr);
+        if (r < 0)
+                return r;
+        /* Published by its name alone, so its content must be on disk before the name is. */
+        if (syncfs(copy) < 0)
+                return err_sys(reterr, errno, "write the copy of the layer to disk");
+        if (renameat2(tmp_fd, tmp_name, layer_fd, name, RENAME_NOREPLACE) == 0)
+                return 0;
+        return errno == EEXIST ? 1 : err_sys(reterr, errno, "publish the copy of the layer");
+}
+
+int layer_reown(int layer_fd, int tmp_fd, const struct layer_maps *maps,
+                char ret_dir[LAYER_DIR_MAX], struct err **reterr)
+{
+        AUTO(layer_info_release) struct layer_info info = {0};
+        struct reown w = {.maps = maps, .info = &info};
+        AUTO(id_map_release) struct id_map uid = {0}, gid = {0};
+        char id[RANDOM_ID_LEN + 1];
+        struct stat st;
+        int r = layer_info_read(layer_fd, &info, reterr);
+
+        if (r < 0)
+                return r;
+        uid = id_map_compose(maps->uid, maps->host_uid);
+        gid = id_map_compose(maps->gid, maps->host_gid);
+        layer_info_dir(&info, &uid, &gid, ret_dir);
+        if (fstatat(layer_fd, ret_dir, &st, AT_SYMLINK_NOFOLLOW) == 0)
+                return 0;
+        random_id(id);
+        r = make_variant(&w, layer_fd, tmp_fd, id, ret_dir, reterr);
+        if (r != 0)
+                (void)path_remove_tree(tmp_fd, id, NULL);
+        return r < 0 ? r : 0;
+}
