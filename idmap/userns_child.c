@@ -27,6 +27,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/lock.h"
@@ -108,6 +109,7 @@ static bool end_idle(const struct holder *h)
         if (is_named(h, &age)) {
                 if (age < h->idle_ms)
                         return false;
+                FAULT_POINT("holder-idle");
                 (void)unlinkat(dir, HOLDER_FILE, 0);
         }
         return true;
@@ -244,6 +246,7 @@ static void child_main(int sock, const struct holder_child_opts *o)
         }
         sock = r;
         set_title(o->argv);
+        FAULT_POINT("holder-detached");
         if (!send_step(sock, STEP_READY, 0))
                 return;
         (void)wait_go(sock); /* the end of file, whatever the parent came to */

@@ -18,6 +18,7 @@
 #include "base/atomic_file.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/random_id.h"
@@ -81,6 +82,7 @@ static int make_namespace(struct maker *m, struct err **reterr)
         r = holder_child_wait_unshared(&m->child, reterr);
         if (r < 0)
                 return r;
+        FAULT_POINT("userns-unshared");
         r = attempt(m, &refused);
         if (r < 0 && id_map_total(&m->target.uid) + id_map_total(&m->target.gid) > 2)
                 r = attempt_one(m, refused, reterr);
@@ -88,6 +90,7 @@ static int make_namespace(struct maker *m, struct err **reterr)
                 return err_move(reterr, r, &refused);
         if (r < 0)
                 return r;
+        FAULT_POINT("userns-mapped");
         return holder_child_go(&m->child, reterr);
 }
 
@@ -141,10 +144,12 @@ static int run(char **argv, struct err **reterr)
                 r = make_record(&m, full, one, &record, reterr);
         if (r < 0)
                 return r;
+        FAULT_POINT("userns-ready");
         obj = holder_record_to_json(&record);
         r = atomic_file_write_json(HOLDER_FD_RUNTIME, HOLDER_FILE, obj, false, reterr);
         if (r < 0)
                 return err_wrap(reterr, r, "namespace holder");
+        FAULT_POINT("userns-written");
         m.child.pid = 0; /* on its own from here */
         return 0;
 }

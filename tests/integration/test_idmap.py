@@ -305,6 +305,17 @@ def test_helper_killed_at_work_leaves_nothing(world):
         pass
 
 
+@pytest.mark.skipif(harness.build_option("fault") is not True, reason="needs a build with -Dfault=true")
+@pytest.mark.parametrize("point", ["userns-unshared", "userns-mapped", "userns-ready", "userns-written", "holder-detached",
+                                   "holder-idle"])
+def test_killed_anywhere(world, point):
+    reached = world.base / "reached"
+    world.run("info", env={"KELP_FAULT_KILL": point, "KELP_FAULT_LOG": str(reached), "KELP_HOLDER_IDLE": "1"})
+    wait_for(reached.exists, what=f"{point} is reached")
+    assert world.info()["tier"] == "full"
+    wait_for(lambda: world.holders() == [world.pid], what="one holder, and no other process")
+
+
 # ---- records that lie --------------------------------------------------------------------------
 
 
@@ -395,6 +406,27 @@ def test_stop_ends_no_stranger(world):
     finally:
         other.kill()
         other.wait()
+
+
+@needs_root
+def test_containers_cannot_enter_the_holder(world):
+    """Not even as the caller's own uid, and with the process in sight."""
+    world.info()
+    attempt = ["nsenter", "--user", f"--target={world.pid}", "true"]
+    for mode in ("keep-id", "private"):
+        result = world.run("child", mode, *attempt)
+        assert result.returncode != 0 and "Permission denied" in result.stderr, result
+        result = world.run("child", mode, "cat", f"/proc/{world.pid}/environ")
+        assert result.returncode != 0 and "denied" in result.stderr, result
+    world.ok("child", "private", "true")
+
+
+@needs_root
+def test_other_users_cannot_enter_the_holder(world):
+    world.info()
+    result = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "nsenter", "--user",
+                             f"--target={world.pid}", "true"], capture_output=True, text=True, timeout=LIMIT)
+    assert result.returncode != 0, result
 
 
 # ---- changed ranges ----------------------------------------------------------------------------
