@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -48,6 +49,7 @@ static void NORETURN guard_main(const struct term *t, int pipe_fd)
         if (pipe_fd != 1)
                 (void)dup3(pipe_fd, 1, O_CLOEXEC);
         (void)sys_close_range(2, ~0U, 0);
+        (void)io_write_full(1, "r", 1); /* from here on no signal of the terminal's reaches us */
         if (sys_read(1, &word, 1) == 0 && tcgetattr(0, &now) == 0 && same_modes(&now, &t->raw))
                 (void)tcsetattr(0, TCSANOW, &t->before);
         _exit(0);
@@ -55,20 +57,25 @@ static void NORETURN guard_main(const struct term *t, int pipe_fd)
 
 static int start_guard(struct term *t, struct err **reterr)
 {
-        AUTO_CLOSE int reader = -EBADF, writer = -EBADF;
+        AUTO_CLOSE int theirs = -EBADF, ours = -EBADF;
+        char ready;
         int fds[2];
-        int r = fd_pipe(fds, reterr);
+        int r = fd_socketpair(SOCK_STREAM, fds, reterr);
 
         if (r < 0)
                 return r;
-        reader = fds[0];
-        writer = fds[1];
+        theirs = fds[0];
+        ours = fds[1];
         t->guard = fork();
         if (t->guard < 0)
                 return err_sys(reterr, errno, "start the terminal's guard");
         if (t->guard == 0)
-                guard_main(t, reader);
-        t->guard_pipe = TAKE_FD(writer);
+                guard_main(t, theirs);
+        theirs = fd_close(theirs);
+        r = io_read_full(ours, &ready, 1);
+        if (r < 0)
+                return err_sys(reterr, -r, "start the terminal's guard");
+        t->guard_pipe = TAKE_FD(ours);
         return 0;
 }
 

@@ -5,7 +5,7 @@
  *
  * Theory of operation: raw mode is shared by everybody who uses the terminal, so a kelp that dies in it leaves its user
  * with a dead keyboard. A guard process, in a session of its own so that no signal of the terminal reaches it, waits for
- * our end of a pipe to close. Told "done" first, it exits; else it restores the terminal, unless somebody (a shell taking
+ * our end of a socket to close. Told "done" first, it exits; else it restores the terminal, unless somebody (a shell taking
  * its terminal back) has changed the modes meanwhile.
  */
 #include "base/macros.h"
