@@ -10,8 +10,9 @@ enum run_mount_type { RUN_MOUNT_BIND, RUN_MOUNT_TMPFS, RUN_MOUNT_VOLUME, RUN_MOU
 struct run_mount {
         enum run_mount_type type;
         char *source, *target;
-        struct strv options; /* normalised mount options: ro, rw, rbind, rprivate, noexec, size=…, mode=… */
-        bool create_source;  /* -v: make a missing host directory; --mount: an error */
+        struct strv
+            options; /* normalised mount options: ro, rw, rbind, rprivate, noexec, size=…, mode=… */
+        bool create_source; /* -v: make a missing host directory; --mount: an error */
 };
 
 struct run_options {
@@ -20,17 +21,17 @@ struct run_options {
         struct strv labels, annotations;
         bool rm, replace, detach;
         /* process */
-        struct strv command, env, groups;  /* env: whole assignments, files already read */
-        char *entrypoint; /* NULL: the image's; "" : none */
+        struct strv command, env, groups; /* env: whole assignments, files already read */
+        char *entrypoint;                 /* NULL: the image's; "" : none */
         char *user, *workdir;
         bool tty, interactive, init, no_healthcheck;
-        struct strv attach;  /* "stdin", "stdout", "stderr" */
+        struct strv attach; /* "stdin", "stdout", "stderr" */
         /* files */
         struct run_mount *mounts;
         size_t n_mounts;
         struct strv devices; /* HOST[:CONTAINER[:rwm]] */
         bool read_only;
-        uint64_t shm_size;   /* bytes; 0: 64 MiB */
+        uint64_t shm_size; /* bytes; 0: 64 MiB */
         char *storage_driver;
         /* names */
         struct strv add_hosts, dns, dns_search, dns_options;
@@ -53,20 +54,26 @@ struct run_options *run_options_new(void);
 struct run_options *run_options_free(struct run_options *o);
 DEFINE_CLEANUP(struct run_options *, run_options_free);
 /* Parsers of single values; ERR_USAGE names the value and the part at fault. Each has a fuzz target. */
-int run_mount_parse_volume(const char *value, struct run_mount *ret, struct err **reterr); /* -v SRC:DST[:OPTS] */
-int run_mount_parse_mount(const char *value, struct run_mount *ret, struct err **reterr);  /* --mount type=…,… */
-int run_mount_parse_tmpfs(const char *value, struct run_mount *ret, struct err **reterr);  /* --tmpfs DST[:OPTS] */
+int run_mount_parse_volume(const char *value, struct run_mount *ret,
+                           struct err **reterr); /* -v SRC:DST[:OPTS] */
+int run_mount_parse_mount(const char *value, struct run_mount *ret,
+                          struct err **reterr); /* --mount type=…,… */
+int run_mount_parse_tmpfs(const char *value, struct run_mount *ret,
+                          struct err **reterr); /* --tmpfs DST[:OPTS] */
 void run_mount_release(struct run_mount *m);
 
 /* The image's part, from its resolved run description. */
 struct image_config {
         char *user, *workdir, *stop_signal;
         struct strv entrypoint, cmd, env, labels /* k=v */, volumes, exposed_ports;
-        bool setuid; /* some layer holds a setuid, setgid or file-capability program: no_new_privs stays off */
+        bool
+            setuid; /* some layer holds a setuid, setgid or file-capability program: no_new_privs stays off */
         char *healthcheck_json;
 };
-int image_config_from_json(struct json_object *config, const char *what, struct image_config *ret, struct err **reterr);
+int image_config_from_json(struct json_object *config, const char *what, struct image_config *ret,
+                           struct err **reterr);
 void image_config_release(struct image_config *c);
 
 /* Pure: options + image → spec. Layers, upper, work, generated files, id maps and paths of this host are filled in afterwards by container/. */
-int spec_build(const struct run_options *o, const struct image_config *image, const char *id, struct spec **ret, struct err **reterr);
+int spec_build(const struct run_options *o, const struct image_config *image, const char *id,
+               struct spec **ret, struct err **reterr);

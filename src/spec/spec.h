@@ -18,7 +18,17 @@ struct err;
 struct json_object;
 
 /* Namespaces in the order in which they are joined. */
-enum spec_ns { SPEC_NS_USER, SPEC_NS_MOUNT, SPEC_NS_PID, SPEC_NS_NET, SPEC_NS_IPC, SPEC_NS_UTS, SPEC_NS_CGROUP, SPEC_NS_TIME, SPEC_NS_COUNT };
+enum spec_ns {
+        SPEC_NS_USER,
+        SPEC_NS_MOUNT,
+        SPEC_NS_PID,
+        SPEC_NS_NET,
+        SPEC_NS_IPC,
+        SPEC_NS_UTS,
+        SPEC_NS_CGROUP,
+        SPEC_NS_TIME,
+        SPEC_NS_COUNT
+};
 struct spec_namespace {
         bool enabled; /* false: the caller's own is shared */
         char *path;   /* join this one; NULL: a new one */
@@ -26,9 +36,9 @@ struct spec_namespace {
 
 struct spec_mount {
         char *destination, *type, *source; /* type "bind": source is a host path (absolute) */
-        struct strv options;               /* as in runtime-spec: "ro", "rbind", "nosuid", "size=64m", … */
-        bool create_missing;               /* kelp: bind source is created as a directory when missing (-v) */
-        bool file;                         /* kelp: source is a file that Kelp generates (hosts, resolv.conf, …) */
+        struct strv options; /* as in runtime-spec: "ro", "rbind", "nosuid", "size=64m", … */
+        bool create_missing; /* kelp: bind source is created as a directory when missing (-v) */
+        bool file; /* kelp: source is a file that Kelp generates (hosts, resolv.conf, …) */
 };
 struct spec_device {
         char *path, *host_path; /* bound from host_path (rootless cannot mknod) */
@@ -42,20 +52,28 @@ struct spec_rlimit {
 struct spec_process {
         bool terminal;
         uint16_t rows, cols; /* initial size; 0: unknown */
-        char *user;          /* as typed: "", "name", "uid", "name:group", "uid:gid"; resolved inside the container's root */
-        struct strv groups;  /* --group-add: names or numbers; "keep-groups" keeps the caller's supplementary groups */
-        int64_t umask;       /* -1: 0022 */
+        char *
+            user; /* as typed: "", "name", "uid", "name:group", "uid:gid"; resolved inside the container's root */
+        struct strv
+            groups; /* --group-add: names or numbers; "keep-groups" keeps the caller's supplementary groups */
+        int64_t umask; /* -1: 0022 */
         struct strv args, env;
-        char *cwd; /* created when missing */
+        char *cwd;     /* created when missing */
         bool set_home; /* HOME is absent from env: take it from the container's passwd file */
-        uint64_t cap_bounding, cap_effective, cap_permitted, cap_inheritable, cap_ambient; /* bit n = capability n */
+        uint64_t cap_bounding, cap_effective, cap_permitted, cap_inheritable,
+            cap_ambient; /* bit n = capability n */
         struct spec_rlimit *rlimits;
         size_t n_rlimits;
         bool no_new_privileges;
         int64_t oom_score_adj; /* INT64_MIN: leave */
 };
 
-enum spec_seccomp { SPEC_SECCOMP_DEFAULT, SPEC_SECCOMP_UNCONFINED, SPEC_SECCOMP_FILE, SPEC_SECCOMP_COUNT };
+enum spec_seccomp {
+        SPEC_SECCOMP_DEFAULT,
+        SPEC_SECCOMP_UNCONFINED,
+        SPEC_SECCOMP_FILE,
+        SPEC_SECCOMP_COUNT
+};
 enum spec_root { SPEC_ROOT_LAYERS, SPEC_ROOT_DIRECTORY, SPEC_ROOT_COUNT };
 
 struct spec {
@@ -63,18 +81,22 @@ struct spec {
         struct spec_process process;
 
         enum spec_root root_kind;
-        struct strv layers;    /* LAYERS: absolute or root-relative directories, lowest first (see kelp.layers) */
-        char *upper, *work;    /* LAYERS: directories on disk; both NULL: read-only root without an upper layer */
-        bool volatile_upper;   /* container is removed on exit: no fsync by overlay */
-        char *root_path;       /* DIRECTORY: --rootfs, used as it is */
+        struct strv
+            layers; /* LAYERS: absolute or root-relative directories, lowest first (see kelp.layers) */
+        char *upper,
+            *work; /* LAYERS: directories on disk; both NULL: read-only root without an upper layer */
+        bool volatile_upper; /* container is removed on exit: no fsync by overlay */
+        char *root_path;     /* DIRECTORY: --rootfs, used as it is */
         bool root_readonly;
-        char *storage_driver;  /* "overlay", "fuse-overlayfs", "copy" */
+        char *storage_driver; /* "overlay", "fuse-overlayfs", "copy" */
 
         struct spec_namespace ns[SPEC_NS_COUNT];
-        struct id_map uid_map, gid_map; /* container → U; empty with an enabled new user namespace never happens */
-        bool rootless_one_id;           /* setgroups is denied: supplementary groups are skipped */
+        struct id_map uid_map,
+            gid_map; /* container → U; empty with an enabled new user namespace never happens */
+        bool rootless_one_id; /* setgroups is denied: supplementary groups are skipped */
 
-        struct spec_mount *mounts; /* in order; /proc, /dev, /dev/pts, /dev/shm, /dev/mqueue, /sys, binds, tmpfs, generated files */
+        struct spec_mount *
+            mounts; /* in order; /proc, /dev, /dev/pts, /dev/shm, /dev/mqueue, /sys, binds, tmpfs, generated files */
         size_t n_mounts;
         struct spec_device *devices;
         size_t n_devices;
@@ -85,7 +107,8 @@ struct spec {
         char *seccomp_file; /* FILE: absolute path of a JSON profile */
         bool privileged;
         bool init; /* run kelp-init as pid 1 */
-        char *init_path; /* host path of kelp-init, bound to /sbin/kelp-init-like hidden path by the launcher */
+        char *
+            init_path; /* host path of kelp-init, bound to /sbin/kelp-init-like hidden path by the launcher */
         bool stdin_open; /* -i */
 
         int stop_signal;
@@ -94,12 +117,15 @@ struct spec {
         struct strv annotations; /* "k=v" */
 };
 
-struct spec *spec_new(void); /* everything empty, umask -1, oom_score_adj INT64_MIN, stop_signal SIGTERM */
+struct spec *spec_new(
+    void); /* everything empty, umask -1, oom_score_adj INT64_MIN, stop_signal SIGTERM */
 struct spec *spec_free(struct spec *s);
 DEFINE_CLEANUP(struct spec *, spec_free);
-struct spec_mount *spec_add_mount(struct spec *s, const char *destination, const char *type, const char *source, const char *options /* comma list */);
+struct spec_mount *spec_add_mount(struct spec *s, const char *destination, const char *type,
+                                  const char *source, const char *options /* comma list */);
 void spec_remove_mount(struct spec *s, const char *destination);
 
 /* runtime-spec 1.x JSON with a "kelp" member for what has no place there. Round-trips. */
 struct json_object *spec_to_json(const struct spec *s);
-int spec_from_json(struct json_object *obj, const char *what, struct spec **ret, struct err **reterr);
+int spec_from_json(struct json_object *obj, const char *what, struct spec **ret,
+                   struct err **reterr);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* build_mounts.c — the mounts of every container, then the user's, then devices. */
+#include "base/err.h"
+#include "base/path.h"
+#include "spec/spec_internal.h"
+
+#include <errno.h>
+#include <string.h>
+
+static const struct {
+        const char *destination, *type, *source, *options;
+} default_mounts[] = {
+    {"/proc", "proc", "proc", "nosuid,noexec,nodev"},
+    {"/dev", "tmpfs", "tmpfs", "nosuid,noexec,strictatime,mode=755,size=65536k"},
+    {"/dev/pts", "devpts", "devpts", "nosuid,noexec,newinstance,ptmxmode=0666,mode=0620,gid=5"},
+    {"/dev/mqueue", "mqueue", "mqueue", "nosuid,noexec,nodev"},
+    {"/sys", "sysfs", "sysfs", "nosuid,noexec,nodev,ro"},
+    {"/sys/fs/cgroup", "cgroup", "cgroup", "nosuid,noexec,nodev,relatime,ro"},
+};
+
+static void add_defaults(const struct run_options *o, struct spec *s)
+{
+        AUTO_FREE char *shm = NULL;
+
+        for (size_t i = 0; i < ARRAY_SIZE(default_mounts); i++)
+                (void)spec_add_mount(s, default_mounts[i].destination, default_mounts[i].type,
+                                     default_mounts[i].source, default_mounts[i].options);
+        if (!s->ns[SPEC_NS_IPC].enabled) {
+                (void)spec_add_mount(s, "/dev/shm", "bind", "/dev/shm",
+                                     "rbind,nosuid,noexec,nodev");
+                return;
+        }
+        shm = xasprintf("nosuid,noexec,nodev,mode=1777,size=%llu",
+                        (unsigned long long)(o->shm_size ? o->shm_size : SPEC_SHM_SIZE));
+        (void)spec_add_mount(s, "/dev/shm", "tmpfs", "shm", shm);
+}
+
+static bool has_propagation(const struct strv *options)
+{
+        static const char *const names[] = {"private", "rprivate", "slave",
+                                            "rslave",  "shared",   "rshared"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                if (strv_contains(options, names[i]))
+                        return true;
+        }
+        return false;
+}
+
+static int add_bind(const struct run_mount *m, struct spec *s, struct err **reterr)
+{
+        struct spec_mount *to;
+
+        if (m->source[0] != '/')
+                return err_new(reterr, ERR_USAGE, "mount '%s': source '%s' is not absolute",
+                               m->target, m->source);
+        to = spec_add_mount(s, m->target, "bind", m->source, NULL);
+        strv_copy(&to->options, &m->options);
+        if (!strv_contains(&to->options, "bind") && !strv_contains(&to->options, "rbind"))
+                strv_add(&to->options, "rbind");
+        if (!has_propagation(&to->options))
+                strv_add(&to->options, "rprivate");
+        to->create_missing = m->create_source;
+        return 0;
+}
+
+static void add_tmpfs(const struct run_mount *m, struct spec *s)
+{
+        struct spec_mount *to = spec_add_mount(s, m->target, "tmpfs", "tmpfs", "nosuid,nodev");
+
+        /* Docker's default is noexec; the options of the user come later and win. */
+        strv_add(&to->options, "noexec");
+        strv_copy(&to->options, &m->options);
+}
+
+static int add_user_mount(const struct run_mount *m, struct spec *s, struct err **reterr)
+{
+        switch (m->type) {
+        case RUN_MOUNT_BIND:
+                return add_bind(m, s, reterr);
+        case RUN_MOUNT_TMPFS:
+                spec_remove_mount(s, m->target); /* --tmpfs /dev/shm replaces ours */
+                add_tmpfs(m, s);
+                return 0;
+        case RUN_MOUNT_VOLUME:
+                if (!m->source)
+                        return 0; /* anonymous: container/ makes the directory, as for the image's volumes */
+                (void)err_new(reterr, ERR_UNSUPPORTED,
+                              "volume '%s' for '%s': this version has no named volumes", m->source,
+                              m->target);
+                return err_hint(reterr, -EOPNOTSUPP, "for a directory write its path: ./%s:%s",
+                                m->source, m->target);
+        case RUN_MOUNT_TYPE_COUNT:
+                break;
+        }
+        return err_new(reterr, ERR_USAGE, "mount '%s': unknown type", m->target);
+}
+
+/* HOST[:CONTAINER[:ACCESS]], ACCESS out of "rwm". */
+static int add_device(const char *value, struct spec *s, struct err **reterr)
+{
+        AUTO_STRV parts = {0};
+        const char *path, *access = "rwm";
+
+        strv_split(&parts, value, ':');
+        if (parts.n > 3 || parts.v[0][0] != '/')
+                return err_new(reterr, ERR_USAGE,
+                               "--device '%s' is not HOST[:CONTAINER[:rwm]] with an absolute path",
+                               value);
+        path = parts.v[0];
+        /* "/dev/x:rw": the second part may be the access already, as Docker reads it. */
+        if (parts.n >= 2 && parts.v[1][0] == '/')
+                path = parts.v[1];
+        else if (parts.n == 2)
+                access = parts.v[1];
+        if (parts.n == 3)
+                access = parts.v[2];
+        if (!*access || strspn(access, "rwm") != strlen(access))
+                return err_new(reterr, ERR_USAGE,
+                               "--device '%s': access '%s' is not made of r, w and m", value,
+                               access);
+        (void)spec_add_device(s, parts.v[0], path, access);
+        return 0;
+}
+
+int spec_build_mounts(const struct run_options *o, struct spec *s, struct err **reterr)
+{
+        int r = 0;
+
+        add_defaults(o, s);
+        for (size_t i = 0; r >= 0 && i < o->n_mounts; i++)
+                r = add_user_mount(&o->mounts[i], s, reterr);
+        for (size_t i = 0; r >= 0 && i < o->devices.n; i++)
+                r = add_device(o->devices.v[i], s, reterr);
+        return r;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of spec/ share: helpers around the plain structs, and the tables of names. */
+#include "spec/options.h"
+#include "spec/spec.h"
+
+#include <assert.h>
+#include <sys/resource.h>
+
+#define SPEC_STOP_TIMEOUT 10         /* seconds, Docker's */
+#define SPEC_SHM_SIZE     (64 << 20) /* bytes, Docker's */
+#define SPEC_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+#define SPEC_LIST_MAX     65536 /* elements of any array that we read */
+
+struct spec_device *spec_add_device(struct spec *s, const char *host_path, const char *path,
+                                    const char *access);
+void spec_process_add_rlimit(struct spec_process *p, const struct spec_rlimit *limit);
+int spec_rlimit_from_name(const char *name); /* "nofile"; -1 when unknown */
+const char *spec_rlimit_name(int resource);
+
+/* build_security.c: the options that decide about privileges. */
+int spec_build_security(const struct run_options *o, const struct image_config *image,
+                        struct spec *s, struct err **reterr);
+/* build_mounts.c: default mounts, then the user's; devices. */
+int spec_build_mounts(const struct run_options *o, struct spec *s, struct err **reterr);
+
+/* spec_json.c, spec_read.c: one table for both directions of the member "kelp". */
+const char *spec_ns_name(enum spec_ns ns);
+#define SPEC_OCI_VERSION "1.2.0"
+#define SPEC_CAP_SETS    5
+enum spec_field_kind { SPEC_FIELD_STRING, SPEC_FIELD_STRV, SPEC_FIELD_BOOL, SPEC_FIELD_U32 };
+struct spec_field {
+        const char *name;
+        enum spec_field_kind kind;
+        size_t offset; /* in struct spec */
+};
+extern const struct spec_field spec_kelp_fields[];
+extern const size_t spec_kelp_n_fields;
+extern const char *const spec_seccomp_names[SPEC_SECCOMP_COUNT];
+extern const char *const spec_cap_sets[SPEC_CAP_SETS];
+uint64_t *spec_cap_set(struct spec_process *p, size_t i);
+struct json_at;
+int spec_process_from_json(const struct json_at *at, struct spec_process *p, struct err **reterr);
