@@ -58,6 +58,8 @@ static bool parse_run(char **argv, struct run_args *a)
                         a->log_driver = v;
                 else if ((v = value_of(*argv, "--log-opt=")))
                         strv_add(&a->log_opts, v);
+                else if ((v = value_of(*argv, "--join=")))
+                        strv_add(&a->joins, v);
                 else if ((v = value_of(*argv, "--pidfile=")))
                         a->pidfile = v;
                 else if (!(v = value_of(*argv, "--size=")) || !parse_dimensions(v, a))
@@ -95,6 +97,7 @@ int main(int argc, char **argv)
                         return usage();
                 r = monitor_run(&a);
                 strv_release(&a.log_opts);
+                strv_release(&a.joins);
                 return r;
         }
         if (strcmp(argv[1], "exec") == 0 && argc == 4 && str_is_hex(argv[3], 64))

@@ -16,6 +16,7 @@ struct session;
 struct run_args {
         const char *root, *id, *name, *log_driver, *pidfile;
         struct strv log_opts;
+        struct strv joins; /* "NS:ID": namespace (enum spec_ns) of another container */
         uint16_t rows, cols;
         bool rm, stdin_once;
 };

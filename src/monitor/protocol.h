@@ -4,7 +4,8 @@
  * protocol — what kelp and kelp-monitor say to each other. Besides it, others may include monitor/record.h and monitor/frame.h.
  *
  * Start: kelp runs "kelp-monitor run ROOT ID [options]" or "kelp-monitor exec ROOT ID" with the descriptors below and waits on STATUS. The
- * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once.
+ * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once,
+ * --join=NS:ID (enum spec_ns, container).
  * "kelp-monitor remove ROOT NAME…" deletes trees in tmp/ inside U.
  *   0–2   /dev/null (passthrough log driver: the caller's own)
  *   3     STATUS, SOCK_SEQPACKET: one JSON object per datagram, monitor → kelp

@@ -129,6 +129,33 @@ static void make_absolute(const struct dirs *d, char **path)
         *path = joined;
 }
 
+/* The namespaces of a container that runs now. */
+static int join_one(const struct dirs *d, struct spec *s, const char *join, struct err **reterr)
+{
+        static const char *const files[SPEC_NS_COUNT] = {
+            [SPEC_NS_USER] = "user",     [SPEC_NS_MOUNT] = "mnt", [SPEC_NS_PID] = "pid",
+            [SPEC_NS_NET] = "net",       [SPEC_NS_IPC] = "ipc",   [SPEC_NS_UTS] = "uts",
+            [SPEC_NS_CGROUP] = "cgroup", [SPEC_NS_TIME] = "time",
+        };
+        unsigned ns = (unsigned)(join[0] - '0');
+        const char *id = join[0] ? join + 2 : "";
+        AUTO_FREE char *path = xasprintf("containers/%s", id);
+        AUTO_CLOSE int dir = -EBADF, pidfd = -EBADF;
+        struct run_record rec;
+
+        if (ns >= SPEC_NS_COUNT || join[1] != ':' || !str_is_hex(id, 64))
+                return err_new(reterr, ERR_USAGE, "'%s' names no namespace of a container", join);
+        dir = openat(d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir >= 0 && run_record_read(dir, &rec, NULL) > 0)
+                pidfd = process_open(&rec.process, NULL);
+        if (pidfd < 0)
+                return err_new(reterr, ERR_BUSY,
+                               "container %.12s, whose namespaces it shares, is not running", id);
+        free(s->ns[ns].path);
+        s->ns[ns].path = xasprintf("/proc/%d/ns/%s", (int)rec.process.pid, files[ns]);
+        return 0;
+}
+
 static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
 {
         AUTO_JSON *doc = NULL;
@@ -143,6 +170,12 @@ static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
         s = *ret;
         make_absolute(run->d, &s->upper);
         make_absolute(run->d, &s->work);
+        make_absolute(run->d, &s->root_path);
+        for (size_t i = 0; i < run->a->joins.n; i++) {
+                r = join_one(run->d, s, run->a->joins.v[i], reterr);
+                if (r < 0)
+                        return r;
+        }
         for (size_t i = 0; i < s->n_mounts; i++) {
                 if (s->mounts[i].file)
                         make_absolute(run->d, &s->mounts[i].source);
@@ -198,6 +231,24 @@ static int let_go_of_stdio(struct err **reterr)
 }
 
 /* ---- the start ---- */
+
+/* The root directory of the container belongs to its root, and so do the files that are bound over its /etc. That is us unless
+ * the map says otherwise; only in U can they be given away. */
+static int own_files(const struct run *run, const struct spec *s, struct err **reterr)
+{
+        static const char *const names[] = {"upper", "work", "hosts", "resolv.conf", "hostname"};
+        uint32_t uid = id_map_to_outside(&s->uid_map, 0), gid = id_map_to_outside(&s->gid_map, 0);
+
+        if (s->uid_map.n == 0 || uid == ID_NONE || gid == ID_NONE || (uid == 0 && gid == 0))
+                return 0;
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+                if (fchownat(run->dir_fd, names[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0 &&
+                    errno != ENOENT)
+                        return err_sys(reterr, errno, "give '%s' to the container's root",
+                                       names[i]);
+        }
+        return 0;
+}
 
 static int launch(struct run *run, const struct spec *s, struct streams *streams,
                   struct err **reterr)
@@ -433,7 +484,9 @@ static int start(struct run *run, struct err **reterr)
         if (r < 0)
                 return r;
         run->started_ns = clock_now_ns();
-        r = launch(run, s, &streams, reterr);
+        r = own_files(run, s, reterr);
+        if (r >= 0)
+                r = launch(run, s, &streams, reterr);
         if (r >= 0) {
                 run->session = session_new(&(struct session_opts){
                     .loop = run->loop, .log = run->log, .stdin_once = run->a->stdin_once});

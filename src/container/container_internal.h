@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* container_internal — what the files of container/ share. */
+#include "base/json.h"
+#include "container/container.h"
+#include "spec/options.h"
+
+#include <errno.h>
+
+#define CONTAINERS      "containers"
+#define NAMES           "names"
+#define CONFIG_FILE     "config.json"
+#define SPEC_FILE       "spec.json"
+#define CONFIG_MAX      (4U * 1024 * 1024)
+#define CONFIG_FORMAT   1
+#define MONITOR_PROGRAM "kelp-monitor"
+
+/* ---- names.c ---- */
+int name_check(const char *name, struct err **reterr);
+/* 1 and the id that the name leads to (a live maker's id too), 0: nobody has it. */
+int name_lookup(const struct dirs *d, const char *name, char ret_id[65], struct err **reterr);
+/* Exclusive. 1 reserved, 0 taken (ret_id: by whom). Names that lead nowhere are taken over. */
+int name_reserve(const struct dirs *d, const char *name, const char *id, char ret_id[65],
+                 struct err **reterr);
+
+/* ---- tmp.c ---- */
+/* tmp/<id>/ with its lock held. */
+struct container_tmp {
+        char id[65];
+        int fd, lock_fd;
+};
+#define CONTAINER_TMP_NONE                                                                         \
+        {                                                                                          \
+                .fd = -EBADF, .lock_fd = -EBADF                                                    \
+        }
+int container_tmp_make(const struct dirs *d, struct container_tmp *ret, struct err **reterr);
+void container_tmp_close(struct container_tmp *t);
+/* Starts the removal of unlocked directories in tmp/ and does not wait for it. Never fails: it is nobody's errand. */
+void container_tmp_sweep(const struct dirs *d);
+/* Deletes tmp/<name>, inside U if need be. @wait: until it is gone. */
+int container_tmp_delete(const struct dirs *d, const char *name, bool wait, struct err **reterr);
+
+/* ---- state.c ---- */
+/* Reads config.json and the records. @dir_fd is borrowed; c->dir_fd is left alone. Kills what a dead monitor left (settle). */
+int container_load(const struct dirs *d, int dir_fd, const char *id, struct container *c,
+                   struct err **reterr);
+/* The records and the lock again: what may have changed since. */
+int container_refresh(const struct dirs *d, int dir_fd, struct container *c, struct err **reterr);
+/* containers/<id>, opened when the caller's container came from a listing. */
+int container_dir(const struct dirs *d, struct container *c, struct err **reterr);
+/* 1: an exit record was found or made, 0: it is not running and never was. Needs nobody alive. */
+bool container_auto_remove(const struct container *c);
+struct json_at container_host_config(const struct json_at *root);
+int container_read_spec(int dir_fd, struct spec **ret, struct err **reterr);
+
+/* ---- create_*.c ---- */
+struct creation {
+        const struct dirs *d;
+        const struct run_options *o;
+        struct strv *warnings;
+        struct container_tmp tmp;
+        char *name;
+        struct image *image; /* NULL with --rootfs */
+        struct image_config config;
+        struct spec *spec;
+        char *driver;
+        struct strv joins;       /* "pid:<id>", … */
+        struct json_object *doc; /* config.json */
+        int64_t created_ns;
+};
+int creation_spec(struct creation *k,
+                  struct err **reterr); /* create_spec.c: spec and everything of this host in it */
+int creation_files(
+    struct creation *k,
+    struct err **reterr); /* create_files.c: hosts, resolv.conf, hostname, directories */
+int creation_config(struct creation *k, struct err **reterr); /* create_config.c: doc */
+int creation_host_config(struct creation *k, struct json_object *host, struct err **reterr);
+/* "name or id" of --pid=container:X and the like; NULL when @value is none. */
+const char *container_join_target(const char *value);
+char *container_bind_text(const struct run_mount *m); /* SRC:DST[:OPTS]; caller owns */
+
+/* ---- start.c ---- */
+struct monitor_spawn {
+        struct strv argv;
+        bool attach, passthrough;
+        int request_fd; /* -EBADF: none */
+};
+int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err **reterr);
+void container_io_close(struct container_io *io);
+
+/* ---- inspect_*.c ---- */
+/* Docker's HostConfig, every field present: the defaults, then what was asked. Caller owns. */
+struct json_object *inspect_host_config(const struct container *c);
+struct json_object *inspect_network_settings(const struct container *c);

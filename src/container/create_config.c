@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * create_config — config.json: what was asked for, in Docker's words. HostConfig holds only what was asked; inspect fills in the defaults, so
+ * that a listing of a thousand containers reads little.
+ */
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/parse.h"
+#include "base/path.h"
+#include "container/container_internal.h"
+#include "image/store.h"
+#include "logs/logs.h"
+
+#include <string.h>
+
+static void add_strv(struct json_object *o, const char *key, const struct strv *v)
+{
+        (void)json_object_object_add(o, key, json_from_strv(v));
+}
+
+/* "k=v" entries as an object; a key alone has an empty value. */
+static void add_pairs(struct json_object *o, const struct strv *v)
+{
+        for (size_t i = 0; i < v->n; i++) {
+                const char *eq = strchr(v->v[i], '=');
+                AUTO_FREE char *key =
+                    eq ? xstrndup(v->v[i], (size_t)(eq - v->v[i])) : xstrdup(v->v[i]);
+
+                json_add_string(o, key, eq ? eq + 1 : "");
+        }
+}
+
+static void add_set(struct json_object *o, const char *key, const struct strv *v)
+{
+        struct json_object *set;
+
+        if (v->n == 0)
+                return;
+        set = json_object(o, key);
+        for (size_t i = 0; i < v->n; i++)
+                (void)json_object(set, v->v[i]);
+}
+
+static void add_command(struct creation *k, struct json_object *c)
+{
+        const struct run_options *o = k->o;
+        AUTO_STRV own = {0};
+        const struct strv *entrypoint = o->entrypoint ? &own : &k->config.entrypoint;
+        /* Another entry point does not go with the image's arguments. */
+        const struct strv *cmd = o->command.n > 0 || o->entrypoint ? &o->command : &k->config.cmd;
+
+        if (!str_empty(o->entrypoint))
+                strv_add(&own, o->entrypoint);
+        (void)json_object_object_add(c, "Cmd", cmd->n > 0 ? json_from_strv(cmd) : NULL);
+        (void)json_object_object_add(c, "Entrypoint",
+                                     entrypoint->n > 0 ? json_from_strv(entrypoint) : NULL);
+}
+
+static void add_env(struct creation *k, struct json_object *c)
+{
+        AUTO_STRV env = {0};
+
+        for (size_t i = 0; i < k->config.env.n; i++)
+                strv_env_set(&env, k->config.env.v[i]);
+        for (size_t i = 0; i < k->o->env.n; i++)
+                strv_env_set(&env, k->o->env.v[i]);
+        add_strv(c, "Env", &env);
+}
+
+static bool attaches(const struct run_options *o, const char *stream)
+{
+        return strv_contains(&o->attach, stream);
+}
+
+static void add_stop(struct creation *k, struct json_object *c)
+{
+        const char *name = k->o->stop_signal ? k->o->stop_signal : k->config.stop_signal;
+
+        if (!str_empty(name))
+                json_add_string(c, "StopSignal", name);
+        if (k->o->stop_timeout >= 0)
+                json_add_int(c, "StopTimeout", k->o->stop_timeout);
+}
+
+static void add_health(struct creation *k, struct json_object *c)
+{
+        struct json_object *health = NULL;
+
+        if (k->o->no_healthcheck) {
+                (void)json_object_array_add(json_array(json_object(c, "Healthcheck"), "Test"),
+                                            json_object_new_string("NONE"));
+        } else if (k->config.healthcheck_json &&
+                   json_parse(k->config.healthcheck_json, strlen(k->config.healthcheck_json),
+                              "Healthcheck", &health, NULL) >= 0) {
+                (void)json_object_object_add(c, "Healthcheck", health);
+        }
+}
+
+static void add_config(struct creation *k, struct json_object *c)
+{
+        const struct run_options *o = k->o;
+        struct json_object *labels;
+
+        json_add_string(c, "Hostname", k->spec->hostname ? k->spec->hostname : "");
+        json_add_string(c, "Domainname", o->domainname ? o->domainname : "");
+        json_add_string(c, "User", o->user ? o->user : k->config.user ? k->config.user : "");
+        json_add_bool(c, "AttachStdin", attaches(o, "stdin"));
+        json_add_bool(c, "AttachStdout", attaches(o, "stdout"));
+        json_add_bool(c, "AttachStderr", attaches(o, "stderr"));
+        add_set(c, "ExposedPorts", &k->config.exposed_ports);
+        json_add_bool(c, "Tty", o->tty);
+        json_add_bool(c, "OpenStdin", o->interactive);
+        json_add_bool(c, "StdinOnce", o->interactive && attaches(o, "stdin"));
+        add_env(k, c);
+        add_command(k, c);
+        add_health(k, c);
+        json_add_string(c, "Image", o->image ? o->image : "");
+        add_set(c, "Volumes", &k->config.volumes);
+        json_add_string(c, "WorkingDir",
+                        o->workdir          ? o->workdir
+                        : k->config.workdir ? k->config.workdir
+                                            : "");
+        labels = json_object(c, "Labels");
+        add_pairs(labels, &k->config.labels);
+        add_pairs(labels, &o->labels);
+        add_stop(k, c);
+}
+
+static bool has_option(const struct strv *options, const char *name)
+{
+        return strv_contains(options, name);
+}
+
+static void add_mounts(struct creation *k, struct json_object *list)
+{
+        for (size_t i = 0; i < k->o->n_mounts; i++) {
+                const struct run_mount *m = &k->o->mounts[i];
+                struct json_object *o;
+                const char *propagation = "rprivate";
+
+                if (m->type != RUN_MOUNT_BIND)
+                        continue;
+                for (size_t n = 0; n < m->options.n; n++) {
+                        if (strstr(m->options.v[n], "private") ||
+                            strstr(m->options.v[n], "shared") || strstr(m->options.v[n], "slave"))
+                                propagation = m->options.v[n];
+                }
+                o = json_object_new_object();
+                json_add_string(o, "Type", "bind");
+                json_add_string(o, "Source", m->source);
+                json_add_string(o, "Destination", m->target);
+                json_add_string(o, "Mode", has_option(&m->options, "ro") ? "ro" : "");
+                json_add_bool(o, "RW", !has_option(&m->options, "ro"));
+                json_add_string(o, "Propagation", propagation);
+                (void)json_object_array_add(list, o);
+        }
+}
+
+static void add_process(struct creation *k, struct json_object *doc)
+{
+        const struct strv *args = &k->spec->process.args;
+        struct json_object *list;
+
+        json_add_string(doc, "Path", args->n > 0 ? args->v[0] : "");
+        list = json_array(doc, "Args");
+        for (size_t i = 1; i < args->n; i++)
+                (void)json_object_array_add(list, json_object_new_string(args->v[i]));
+}
+
+int creation_config(struct creation *k, struct err **reterr)
+{
+        struct json_object *doc = k->doc = json_object_new_object();
+        char time[CLOCK_RFC3339_MAX];
+        int r;
+
+        json_add_int(doc, "Format", CONFIG_FORMAT);
+        json_add_string(doc, "Id", k->tmp.id);
+        json_add_string(doc, "Name", k->name);
+        json_add_string(doc, "Created", clock_format(k->created_ns, time));
+        json_add_string(doc, "Image", k->image ? k->image->id : "");
+        json_add_string(doc, "ImageName", k->o->rootfs ? k->o->rootfs : k->o->image);
+        if (k->image)
+                add_strv(doc, "Layers", &k->image->layers);
+        add_process(k, doc);
+        json_add_string(doc, "Driver", k->driver ? k->driver : "");
+        add_config(k, json_object(doc, "Config"));
+        r = creation_host_config(k, json_object(doc, "HostConfig"), reterr);
+        if (r < 0)
+                return r;
+        add_mounts(k, json_array(doc, "Mounts"));
+        if (k->joins.n > 0)
+                add_strv(doc, "Joins", &k->joins);
+        if (k->o->pidfile) {
+                AUTO_FREE char *path = path_make_absolute(k->o->pidfile, reterr);
+
+                if (!path)
+                        return -ENOENT;
+                json_add_string(doc, "PidFile", path);
+        }
+        return 0;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* create_host_config — Docker's HostConfig from the options. Only what was asked for; inspect_host_config() adds the rest. */
+#include "base/err.h"
+#include "base/parse.h"
+#include "base/str.h"
+#include "container/container_internal.h"
+#include "logs/logs.h"
+
+#include <string.h>
+
+static void add_list(struct json_object *o, const char *key, const struct strv *v)
+{
+        if (v->n > 0)
+                (void)json_object_object_add(o, key, json_from_strv(v));
+}
+
+static void add_word(struct json_object *o, const char *key, const char *value)
+{
+        if (value)
+                json_add_string(o, key, value);
+}
+
+char *container_bind_text(const struct run_mount *m)
+{
+        struct strbuf b = {0};
+
+        strbuf_addf(&b, "%s:%s", m->source, m->target);
+        for (size_t i = 0; i < m->options.n; i++)
+                strbuf_addf(&b, "%s%s", i == 0 ? ":" : ",", m->options.v[i]);
+        return strbuf_take(&b);
+}
+
+static char *joined(const struct strv *v)
+{
+        struct strbuf b = {0};
+
+        for (size_t i = 0; i < v->n; i++)
+                strbuf_addf(&b, "%s%s", i == 0 ? "" : ",", v->v[i]);
+        return strbuf_take(&b);
+}
+
+static struct json_object *sub(struct json_object *o, const char *key, bool list)
+{
+        struct json_object *child;
+
+        if (json_object_object_get_ex(o, key, &child))
+                return child;
+        return list ? json_array(o, key) : json_object(o, key);
+}
+
+/* -v appears in Binds, --mount in Mounts, --tmpfs in Tmpfs, as with Docker. */
+static void add_mount(struct json_object *host, const struct run_mount *m)
+{
+        AUTO_FREE char *text = NULL;
+        struct json_object *o;
+
+        switch (m->type) {
+        case RUN_MOUNT_TMPFS:
+                text = joined(&m->options);
+                json_add_string(sub(host, "Tmpfs", false), m->target, text);
+                return;
+        case RUN_MOUNT_BIND:
+        case RUN_MOUNT_VOLUME:
+                if (m->create_source) {
+                        text = container_bind_text(m);
+                        (void)json_object_array_add(sub(host, "Binds", true),
+                                                    json_object_new_string(text));
+                        return;
+                }
+                break;
+        case RUN_MOUNT_TYPE_COUNT:
+                return;
+        }
+        o = json_object_new_object();
+        json_add_string(o, "Type", m->type == RUN_MOUNT_BIND ? "bind" : "volume");
+        json_add_string(o, "Source", m->source);
+        json_add_string(o, "Target", m->target);
+        if (strv_contains(&m->options, "ro"))
+                json_add_bool(o, "ReadOnly", true);
+        (void)json_object_array_add(sub(host, "Mounts", true), o);
+}
+
+static int add_log(const struct run_options *o, struct json_object *host, struct err **reterr)
+{
+        struct log_options parsed = {0};
+        struct json_object *log, *config;
+        enum log_driver driver;
+        int r = log_driver_parse(o->log_driver, &driver, reterr);
+
+        if (r >= 0)
+                r = log_options_parse(driver, o->log_opts.v, &parsed, reterr);
+        log_options_release(&parsed);
+        if (r < 0)
+                return r;
+        if (driver == LOG_PASSTHROUGH && o->tty)
+                return err_new(reterr, ERR_USAGE,
+                               "log driver 'passthrough' and --tty exclude each other");
+        log = json_object(host, "LogConfig");
+        json_add_string(log, "Type", log_driver_name(driver));
+        config = json_object(log, "Config");
+        for (size_t i = 0; i < o->log_opts.n; i++) {
+                const char *eq = strchr(o->log_opts.v[i], '=');
+                AUTO_FREE char *key = xstrndup(o->log_opts.v[i], (size_t)(eq - o->log_opts.v[i]));
+
+                json_add_string(config, key, eq + 1);
+        }
+        return 0;
+}
+
+/* HOST[:CONTAINER[:rwm]] */
+static void add_device(struct json_object *list, const char *value)
+{
+        AUTO_STRV part = {0};
+        struct json_object *o = json_object_new_object();
+        const char *inside, *access;
+
+        strv_split(&part, value, ':');
+        inside = part.n > 1 && part.v[1][0] == '/' ? part.v[1] : part.v[0];
+        access = part.n > 2 ? part.v[2] : part.n == 2 && part.v[1][0] != '/' ? part.v[1] : "rwm";
+        json_add_string(o, "PathOnHost", part.v[0]);
+        json_add_string(o, "PathInContainer", inside);
+        json_add_string(o, "CgroupPermissions", access);
+        (void)json_object_array_add(list, o);
+}
+
+static void add_pairs(struct json_object *host, const char *key, const struct strv *v)
+{
+        struct json_object *o;
+
+        if (v->n == 0)
+                return;
+        o = json_object(host, key);
+        for (size_t i = 0; i < v->n; i++) {
+                const char *eq = strchr(v->v[i], '=');
+                AUTO_FREE char *name =
+                    eq ? xstrndup(v->v[i], (size_t)(eq - v->v[i])) : xstrdup(v->v[i]);
+
+                json_add_string(o, name, eq ? eq + 1 : "");
+        }
+}
+
+static int64_t limit_value(const char *text)
+{
+        int64_t v = -1;
+
+        return parse_i64(text, &v) < 0 ? -1 : v; /* "unlimited" */
+}
+
+/* name=soft[:hard], as they were checked by spec_build(). */
+static void add_ulimit(struct json_object *list, const char *value)
+{
+        AUTO_STRV part = {0};
+        struct json_object *o;
+        const char *eq = strchr(value, '=');
+        AUTO_FREE char *name = NULL;
+        int64_t soft, hard;
+
+        if (!eq)
+                return;
+        name = xstrndup(value, (size_t)(eq - value));
+        strv_split(&part, eq + 1, ':');
+        soft = limit_value(part.v[0]);
+        hard = part.n < 2 ? soft : limit_value(part.v[1]);
+        o = json_object_new_object();
+        json_add_string(o, "Name", name);
+        json_add_int(o, "Hard", hard);
+        json_add_int(o, "Soft", soft);
+        (void)json_object_array_add(list, o);
+}
+
+static void add_security(const struct run_options *o, struct json_object *host)
+{
+        add_list(host, "CapAdd", &o->cap_add);
+        add_list(host, "CapDrop", &o->cap_drop);
+        add_list(host, "SecurityOpt", &o->security_opt);
+        add_list(host, "GroupAdd", &o->groups);
+        if (o->privileged)
+                json_add_bool(host, "Privileged", true);
+        if (o->read_only)
+                json_add_bool(host, "ReadonlyRootfs", true);
+        for (size_t i = 0; i < o->devices.n; i++)
+                add_device(sub(host, "Devices", true), o->devices.v[i]);
+        for (size_t i = 0; i < o->ulimits.n; i++)
+                add_ulimit(sub(host, "Ulimits", true), o->ulimits.v[i]);
+        add_pairs(host, "Sysctls", &o->sysctls);
+}
+
+int creation_host_config(struct creation *k, struct json_object *host, struct err **reterr)
+{
+        const struct run_options *o = k->o;
+
+        for (size_t i = 0; i < o->n_mounts; i++)
+                add_mount(host, &o->mounts[i]);
+        add_word(host, "ContainerIDFile", o->cidfile);
+        json_add_string(host, "NetworkMode", o->network ? o->network : "none");
+        if (o->rm)
+                json_add_bool(host, "AutoRemove", true);
+        add_pairs(host, "Annotations", &o->annotations);
+        add_list(host, "Dns", &o->dns);
+        add_list(host, "DnsOptions", &o->dns_options);
+        add_list(host, "DnsSearch", &o->dns_search);
+        add_list(host, "ExtraHosts", &o->add_hosts);
+        add_word(host, "IpcMode", o->ipc);
+        add_word(host, "PidMode", o->pid);
+        add_word(host, "UTSMode", o->uts);
+        add_word(host, "UsernsMode", o->userns);
+        if (o->shm_size)
+                json_add_uint(host, "ShmSize", o->shm_size);
+        if (o->init)
+                json_add_bool(host, "Init", true);
+        add_security(o, host);
+        return add_log(o, host, reterr);
+}

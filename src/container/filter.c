@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * filter — the filters of ps. Several values of one key: any of them must match (of labels: all); several keys: every one.
+ * Everything is looked up when the filter is parsed, so that matching touches no file.
+ */
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/parse.h"
+#include "container/container_internal.h"
+#include "image/store.h"
+
+#include <assert.h>
+#include <fnmatch.h>
+#include <regex.h>
+#include <string.h>
+
+enum filter_key {
+        FILTER_ID,
+        FILTER_NAME,
+        FILTER_LABEL,
+        FILTER_STATUS,
+        FILTER_EXITED,
+        FILTER_ANCESTOR,
+        FILTER_BEFORE,
+        FILTER_SINCE,
+        FILTER_NETWORK,
+        FILTER_VOLUME,
+        FILTER_HEALTH,
+        FILTER_COUNT
+};
+static const char *const key_names[] = {
+    [FILTER_ID] = "id",         [FILTER_NAME] = "name",     [FILTER_LABEL] = "label",
+    [FILTER_STATUS] = "status", [FILTER_EXITED] = "exited", [FILTER_ANCESTOR] = "ancestor",
+    [FILTER_BEFORE] = "before", [FILTER_SINCE] = "since",   [FILTER_NETWORK] = "network",
+    [FILTER_VOLUME] = "volume", [FILTER_HEALTH] = "health",
+};
+static_assert(ARRAY_SIZE(key_names) == FILTER_COUNT, "every filter has a name");
+
+struct container_filter {
+        struct strv values[FILTER_COUNT];
+        regex_t *names; /* one per name value; Docker matches names as regular expressions */
+        size_t n_names;
+        int64_t before_ns, since_ns; /* 0: none */
+};
+
+struct container_filter *container_filter_free(struct container_filter *f)
+{
+        if (!f)
+                return NULL;
+        for (size_t i = 0; i < FILTER_COUNT; i++)
+                strv_release(&f->values[i]);
+        for (size_t i = 0; i < f->n_names; i++)
+                regfree(&f->names[i]);
+        free(f->names);
+        free(f);
+        return NULL;
+}
+
+static bool is_status(const char *value)
+{
+        for (int s = 0; s < CONTAINER_STATUS_COUNT; s++) {
+                if (strcmp(container_status_name((enum container_status)s), value) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static int add_name(struct container_filter *f, const char *value, struct err **reterr)
+{
+        f->names = xrealloc(f->names, f->n_names + 1, sizeof(*f->names));
+        if (regcomp(&f->names[f->n_names], value, REG_EXTENDED | REG_NOSUB) != 0)
+                return err_new(reterr, ERR_USAGE, "filter name: '%s' is no regular expression",
+                               value);
+        f->n_names++;
+        return 0;
+}
+
+static int add_moment(const struct dirs *d, const char *value, int64_t *ret, struct err **reterr)
+{
+        AUTO(container_freep) struct container *c = NULL;
+        int r = container_find(d, value, &c, reterr);
+
+        if (r >= 0)
+                *ret = c->created_ns;
+        return r;
+}
+
+/* An ancestor is found by its name as the container was made, by its id, or as the image that a name leads to now. */
+static void add_ancestor(const struct dirs *d, struct container_filter *f, const char *value)
+{
+        AUTO(image_freep) struct image *image = NULL;
+
+        if (store_resolve(d, value, &image, NULL) >= 0)
+                strv_add(&f->values[FILTER_ANCESTOR], image->id);
+}
+
+static int add_value(const struct dirs *d, struct container_filter *f, enum filter_key key,
+                     const char *value, struct err **reterr)
+{
+        int64_t code;
+        int r;
+
+        strv_add(&f->values[key], value);
+        switch (key) {
+        case FILTER_NAME:
+                return add_name(f, value, reterr);
+        case FILTER_STATUS:
+                if (is_status(value))
+                        return 0;
+                r = err_new(reterr, ERR_USAGE, "filter status: unknown status '%s'", value);
+                return err_hint(reterr, r,
+                                "one of: created restarting running removing paused exited dead");
+        case FILTER_EXITED:
+                if (parse_i64(value, &code) < 0)
+                        return err_new(reterr, ERR_USAGE, "filter exited: '%s' is no number",
+                                       value);
+                return 0;
+        case FILTER_ANCESTOR:
+                add_ancestor(d, f, value);
+                return 0;
+        case FILTER_BEFORE:
+                return add_moment(d, value, &f->before_ns, reterr);
+        case FILTER_SINCE:
+                return add_moment(d, value, &f->since_ns, reterr);
+        case FILTER_ID:
+        case FILTER_LABEL:
+        case FILTER_NETWORK:
+        case FILTER_VOLUME:
+        case FILTER_HEALTH:
+        case FILTER_COUNT:
+                break;
+        }
+        return 0;
+}
+
+static int add_filter(const struct dirs *d, struct container_filter *f, const char *text,
+                      struct err **reterr)
+{
+        const char *eq = strchr(text, '=');
+        size_t n = eq ? (size_t)(eq - text) : 0;
+        int r;
+
+        if (!eq)
+                return err_new(reterr, ERR_USAGE, "filter '%s' is not of the form KEY=VALUE", text);
+        for (int key = 0; key < FILTER_COUNT; key++) {
+                if (strlen(key_names[key]) == n && memcmp(key_names[key], text, n) == 0)
+                        return add_value(d, f, (enum filter_key)key, eq + 1, reterr);
+        }
+        r = err_new(reterr, ERR_USAGE, "unknown filter '%.*s'", (int)n, text);
+        return err_hint(
+            reterr, r,
+            "known: ancestor before exited health id label name network since status volume");
+}
+
+int container_filter_parse(const struct dirs *d, char *const *filters,
+                           struct container_filter **ret, struct err **reterr)
+{
+        AUTO(container_filter_freep) struct container_filter *f = xnew(struct container_filter);
+
+        for (size_t i = 0; filters && filters[i]; i++) {
+                int r = add_filter(d, f, filters[i], reterr);
+
+                if (r < 0)
+                        return r;
+        }
+        *ret = TAKE_PTR(f);
+        return 0;
+}
+
+/* ---- matching ---- */
+
+static struct json_object *get(struct json_object *o, const char *key)
+{
+        struct json_object *v = NULL;
+
+        if (o && json_object_is_type(o, json_type_object))
+                (void)json_object_object_get_ex(o, key, &v);
+        return v;
+}
+
+static bool match_label(const struct container *c, const char *want)
+{
+        struct json_object *labels = get(get(c->config, "Config"), "Labels");
+        const char *eq = strchr(want, '=');
+        AUTO_FREE char *key = eq ? xstrndup(want, (size_t)(eq - want)) : xstrdup(want);
+        struct json_object *value = NULL;
+
+        if (!labels || !json_object_object_get_ex(labels, key, &value))
+                return false;
+        return !eq || strcmp(json_object_get_string(value), eq + 1) == 0;
+}
+
+static bool match_volume(const struct container *c, const char *want)
+{
+        struct json_object *mounts = get(c->config, "Mounts");
+        size_t n = mounts ? json_object_array_length(mounts) : 0;
+
+        for (size_t i = 0; i < n; i++) {
+                struct json_object *m = json_object_array_get_idx(mounts, i);
+                const char *source = json_object_get_string(get(m, "Source"));
+                const char *target = json_object_get_string(get(m, "Destination"));
+
+                if ((source && strcmp(source, want) == 0) || (target && strcmp(target, want) == 0))
+                        return true;
+        }
+        return false;
+}
+
+static bool match_ancestor(const struct container *c, const char *want)
+{
+        const char *hex = str_starts(c->image_id, "sha256:") ? c->image_id + 7 : c->image_id;
+
+        if (strcmp(c->image_name, want) == 0 || strcmp(c->image_id, want) == 0)
+                return true;
+        return strlen(want) >= 12 && str_starts(hex, want);
+}
+
+static bool match_one(enum filter_key key, const struct container *c, const char *want)
+{
+        struct json_object *mode;
+        int64_t code;
+
+        switch (key) {
+        case FILTER_ID:
+                return str_starts(c->id, want);
+        case FILTER_LABEL:
+                return match_label(c, want);
+        case FILTER_STATUS:
+                return strcmp(container_status_name(c->status), want) == 0;
+        case FILTER_EXITED:
+                return c->status == CONTAINER_EXITED && parse_i64(want, &code) >= 0 &&
+                       code == c->exit_code;
+        case FILTER_ANCESTOR:
+                return match_ancestor(c, want);
+        case FILTER_NETWORK:
+                mode = get(get(c->config, "HostConfig"), "NetworkMode");
+                return strcmp(mode ? json_object_get_string(mode) : "none", want) == 0;
+        case FILTER_VOLUME:
+                return match_volume(c, want);
+        case FILTER_HEALTH:
+                return strcmp(want, "none") == 0; /* no checks are run */
+        case FILTER_NAME:
+        case FILTER_BEFORE:
+        case FILTER_SINCE:
+        case FILTER_COUNT:
+                break;
+        }
+        return true;
+}
+
+static bool match_names(const struct container_filter *f, const struct container *c)
+{
+        AUTO_FREE char *slash = NULL;
+
+        if (f->n_names == 0)
+                return true;
+        slash = xasprintf(
+            "/%s", c->name); /* Docker's names begin with one, and patterns may say "^/web$" */
+        for (size_t i = 0; i < f->n_names; i++) {
+                if (regexec(&f->names[i], c->name, 0, NULL, 0) == 0 ||
+                    regexec(&f->names[i], slash, 0, NULL, 0) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool match_key(const struct container_filter *f, enum filter_key key,
+                      const struct container *c)
+{
+        const struct strv *v = &f->values[key];
+        bool all = key == FILTER_LABEL;
+
+        for (size_t i = 0; i < v->n; i++) {
+                if (match_one(key, c, v->v[i]) != all)
+                        return !all;
+        }
+        return v->n == 0 || all;
+}
+
+bool container_filter_match(const struct container_filter *f, const struct container *c)
+{
+        if (f->before_ns && c->created_ns >= f->before_ns)
+                return false;
+        if (f->since_ns && c->created_ns <= f->since_ns)
+                return false;
+        for (int key = 0; key < FILTER_COUNT; key++) {
+                if (key == FILTER_NAME || key == FILTER_BEFORE || key == FILTER_SINCE)
+                        continue;
+                if (!match_key(f, (enum filter_key)key, c))
+                        return false;
+        }
+        return match_names(f, c);
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* find — by name, id or prefix; all of them. */
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "container/container_internal.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int open_by_id(const struct dirs *d, const char *id)
+{
+        AUTO_FREE char *path = xasprintf("%s/%s", CONTAINERS, id);
+        int fd = openat(d->root_fd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        return fd < 0 ? -errno : fd;
+}
+
+/* 1 loaded, 0 there is none. */
+static int load_by_id(const struct dirs *d, const char *id, struct container **ret,
+                      struct err **reterr)
+{
+        AUTO(container_freep) struct container *c = NULL;
+        AUTO_CLOSE int fd = open_by_id(d, id);
+        int r;
+
+        if (fd == -ENOENT || fd == -ENOTDIR)
+                return 0;
+        if (fd < 0)
+                return err_sys(reterr, -fd, "open container '%.12s'", id);
+        c = xnew(struct container);
+        c->dir_fd = TAKE_FD(fd);
+        r = container_load(d, c->dir_fd, id, c, reterr);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(c);
+        return 1;
+}
+
+static DIR *containers_open(const struct dirs *d)
+{
+        int fd = openat(d->root_fd, CONTAINERS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (fd >= 0 && !dir)
+                (void)fd_close(fd);
+        return dir;
+}
+
+/* 1 and the id, 0 none. */
+static int find_prefix(const struct dirs *d, const char *prefix, char ret_id[65],
+                       struct err **reterr)
+{
+        size_t n = strlen(prefix), found = 0;
+        DIR *dir;
+
+        if (n == 0 || n > 64 || strspn(prefix, "0123456789abcdef") != n)
+                return 0;
+        dir = containers_open(d);
+        for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+                if (str_is_hex(e->d_name, 64) && memcmp(e->d_name, prefix, n) == 0 && ++found == 1)
+                        memcpy(ret_id, e->d_name, 65);
+        }
+        if (dir)
+                (void)closedir(dir);
+        if (found > 1)
+                return err_new(reterr, ERR_USAGE,
+                               "several containers have ids that begin with '%s'", prefix);
+        return (int)found;
+}
+
+/* A removal that was killed between its two steps leaves a container that is there without its name: it still answers to it. */
+static int find_nameless(const struct dirs *d, const char *name, char ret_id[65])
+{
+        struct container **v;
+        size_t n;
+        int found = 0;
+
+        if (container_list(d, &v, &n, NULL) < 0)
+                return 0;
+        for (size_t i = 0; i < n && !found; i++) {
+                found = strcmp(v[i]->name, name) == 0;
+                if (found)
+                        memcpy(ret_id, v[i]->id, 65);
+        }
+        container_list_free(v, n);
+        return found;
+}
+
+int container_find(const struct dirs *d, const char *name, struct container **ret,
+                   struct err **reterr)
+{
+        char id[65];
+        int r = 0;
+
+        if (name[0] == '/')
+                name++; /* as inspect prints it */
+        if (str_is_hex(name, 64))
+                r = load_by_id(d, name, ret, reterr);
+        if (r == 0 && name_lookup(d, name, id, NULL) > 0)
+                r = load_by_id(d, id, ret, reterr);
+        if (r == 0) {
+                r = find_prefix(d, name, id, reterr);
+                if (r == 0)
+                        r = find_nameless(d, name, id);
+                if (r > 0)
+                        r = load_by_id(d, id, ret, reterr);
+        }
+        if (r == 0)
+                return err_new(reterr, ERR_NOT_FOUND, "no such container: %s", name);
+        return r < 0 ? r : 0;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+        const struct container *x = *(struct container *const *)a;
+        const struct container *y = *(struct container *const *)b;
+
+        if (x->created_ns != y->created_ns)
+                return x->created_ns > y->created_ns ? -1 : 1;
+        return strcmp(x->id, y->id);
+}
+
+/* Descriptors of a listing are not kept: there may be more containers than descriptors. */
+static struct container *load_for_list(const struct dirs *d, const char *id)
+{
+        AUTO(container_freep) struct container *c = NULL;
+        AUTO_CLOSE int fd = open_by_id(d, id);
+        AUTO_ERR struct err *e = NULL;
+
+        if (fd < 0)
+                return NULL; /* removed meanwhile */
+        c = xnew(struct container);
+        c->dir_fd = -EBADF;
+        if (container_load(d, fd, id, c, &e) < 0) {
+                if (err_kind(e) != ERR_NOT_FOUND)
+                        log_debug("container %s is left out: %s", id, err_message(e));
+                return NULL;
+        }
+        return TAKE_PTR(c);
+}
+
+int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
+                   struct err **reterr)
+{
+        DIR *dir = containers_open(d);
+        struct container **v = NULL;
+        size_t n = 0, cap = 0;
+
+        container_tmp_sweep(d);
+        for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+                struct container *c =
+                    str_is_hex(e->d_name, 64) ? load_for_list(d, e->d_name) : NULL;
+
+                if (!c)
+                        continue;
+                if (n == cap) {
+                        cap = cap ? cap * 2 : 64;
+                        v = xrealloc(v, cap, sizeof(*v));
+                }
+                v[n++] = c;
+        }
+        if (dir)
+                (void)closedir(dir);
+        if (n > 0)
+                qsort(v, n, sizeof(*v), newest_first);
+        *ret = v;
+        *ret_n = n;
+        return 0;
+}
+
+void container_list_free(struct container **v, size_t n)
+{
+        for (size_t i = 0; i < n; i++)
+                (void)container_free(v[i]);
+        free(v);
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* inspect — Docker's JSON of one container. Every field is there with its type, whether we have something to say in it or not. */
+#include "base/clock.h"
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/path.h"
+#include "container/container_internal.h"
+#include "image/store.h"
+#include "monitor/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *time_text(int64_t ns, char buf[CLOCK_RFC3339_MAX])
+{
+        return ns > 0 ? clock_format(ns, buf) : CLOCK_ZERO;
+}
+
+static void add_state(const struct container *c, struct json_object *o)
+{
+        struct json_object *s = json_object(o, "State");
+        bool running = c->status == CONTAINER_RUNNING;
+        char time[CLOCK_RFC3339_MAX];
+
+        json_add_string(s, "Status", container_status_name(c->status));
+        json_add_bool(s, "Running", running);
+        json_add_bool(s, "Paused", c->status == CONTAINER_PAUSED);
+        json_add_bool(s, "Restarting", c->status == CONTAINER_RESTARTING);
+        json_add_bool(s, "OOMKilled", c->oom_killed);
+        json_add_bool(s, "Dead", c->status == CONTAINER_DEAD);
+        json_add_int(s, "Pid", running ? c->process.pid : 0);
+        json_add_int(s, "ExitCode", running ? 0 : c->exit_code);
+        json_add_string(s, "Error", c->error ? c->error : "");
+        json_add_string(s, "StartedAt", time_text(c->started_ns, time));
+        json_add_string(s, "FinishedAt", time_text(c->finished_ns, time));
+}
+
+static void copy_key(struct json_object *to, const char *key, struct json_object *from)
+{
+        struct json_object *v = NULL;
+
+        (void)json_object_object_get_ex(from, key, &v);
+        (void)json_object_object_add(to, key, json_object_get(v));
+}
+
+static void add_file(const struct dirs *d, const struct container *c, struct json_object *o,
+                     const char *key, const char *name)
+{
+        AUTO_FREE char *path = xasprintf("%s/%s/%s/%s", d->root, CONTAINERS, c->id, name);
+
+        json_add_string(o, key, path);
+}
+
+static void add_log_path(const struct dirs *d, const struct container *c, struct json_object *o)
+{
+        struct json_at root = json_root(c->config, CONFIG_FILE);
+        struct json_at host = container_host_config(&root);
+        struct json_at log = json_key(&host, "LogConfig");
+        const char *type = "json-file";
+
+        if (log.obj)
+                (void)json_opt_string(&log, "Type", &type, NULL);
+        if (strcmp(type, "none") == 0 || strcmp(type, "passthrough") == 0)
+                json_add_string(o, "LogPath", "");
+        else
+                add_file(d, c, o, "LogPath", "log/container.log");
+}
+
+/* The running sessions; null when there are none, as Docker has it. */
+static void add_exec_ids(int dir_fd, struct json_object *o)
+{
+        AUTO_CLOSE int fd = openat(dir_fd, RECORD_EXECS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        struct json_object *ids = NULL;
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (dir)
+                (void)TAKE_FD(fd);
+        for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+                if (e->d_name[0] == '.' || strlen(e->d_name) != 64 + strlen(".json"))
+                        continue;
+                if (!ids)
+                        ids = json_object_new_array();
+                (void)json_object_array_add(ids, json_object_new_string_len(e->d_name, 64));
+        }
+        if (dir)
+                (void)closedir(dir);
+        (void)json_object_object_add(o, "ExecIDs", ids);
+}
+
+static void add_graph_driver(const struct dirs *d, const struct container *c, struct json_object *o)
+{
+        struct json_object *g = json_object(o, "GraphDriver"), *data, *driver = NULL;
+        const char *name;
+
+        (void)json_object_object_get_ex(c->config, "Driver", &driver);
+        name = driver ? json_object_get_string(driver) : "";
+        json_add_string(g, "Name", name);
+        data = json_object(g, "Data");
+        if (strcmp(name, "overlay") == 0 || strcmp(name, "fuse-overlayfs") == 0) {
+                add_file(d, c, data, "UpperDir", "upper");
+                add_file(d, c, data, "WorkDir", "work");
+        } else if (strcmp(name, "copy") == 0) {
+                add_file(d, c, data, "RootDir", "rootfs");
+        }
+}
+
+static int add_size(const struct dirs *d, struct container *c, struct json_object *o,
+                    struct err **reterr)
+{
+        AUTO(image_freep) struct image *image = NULL;
+        unsigned long long bytes = 0, inodes;
+        int r = 0;
+
+        if (faccessat(c->dir_fd, "upper", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+                r = path_usage(c->dir_fd, "upper", &bytes, &inodes, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "size of container '%s'", c->name);
+        json_add_uint(o, "SizeRw", bytes);
+        if (*c->image_id)
+                (void)store_resolve(d, c->image_id, &image, NULL);
+        json_add_uint(o, "SizeRootFs", bytes + (image ? image->size : 0));
+        return 0;
+}
+
+int container_inspect(const struct dirs *d, struct container *c, bool size,
+                      struct json_object **ret, struct err **reterr)
+{
+        AUTO_JSON *o = json_object_new_object();
+        AUTO_FREE char *name = xasprintf("/%s", c->name);
+        char time[CLOCK_RFC3339_MAX];
+        int dir = container_dir(d, c, reterr), r;
+
+        if (dir < 0)
+                return dir;
+        json_add_string(o, "Id", c->id);
+        json_add_string(o, "Created", time_text(c->created_ns, time));
+        copy_key(o, "Path", c->config);
+        copy_key(o, "Args", c->config);
+        add_state(c, o);
+        json_add_string(o, "Image", c->image_id);
+        add_file(d, c, o, "ResolvConfPath", "resolv.conf");
+        add_file(d, c, o, "HostnamePath", "hostname");
+        add_file(d, c, o, "HostsPath", "hosts");
+        add_log_path(d, c, o);
+        json_add_string(o, "Name", name);
+        json_add_int(o, "RestartCount", 0);
+        copy_key(o, "Driver", c->config);
+        json_add_string(o, "Platform", "linux");
+        json_add_string(o, "MountLabel", "");
+        json_add_string(o, "ProcessLabel", "");
+        json_add_string(o, "AppArmorProfile", "");
+        add_exec_ids(dir, o);
+        (void)json_object_object_add(o, "HostConfig", inspect_host_config(c));
+        add_graph_driver(d, c, o);
+        if (size) {
+                r = add_size(d, c, o, reterr);
+                if (r < 0)
+                        return r;
+        }
+        copy_key(o, "Mounts", c->config);
+        copy_key(o, "Config", c->config);
+        (void)json_object_object_add(o, "NetworkSettings", inspect_network_settings(c));
+        *ret = TAKE_PTR(o);
+        return 0;
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * names — theory of operation
+ *
+ * names/<name> is a symbolic link to ../containers/<id>: whoever makes it has the name, and the kernel lets only one make it. A maker that
+ * died before its container was committed leaves a link that leads nowhere, and no lock on tmp/<id>. Such a name is taken over
+ * by renaming a new link over it, under names/.lock, so that of two takers the second one sees the first one's link.
+ */
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/lock.h"
+#include "base/path.h"
+#include "container/container_internal.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define NAME_LENGTH_MAX 200 /* the name is a file's, and ".new-<name>" must fit as well */
+#define TARGET_PREFIX   "../containers/"
+
+int name_check(const char *name, struct err **reterr)
+{
+        bool ok = isalnum((unsigned char)name[0]) && strlen(name) <= NAME_LENGTH_MAX;
+        int r;
+
+        for (const char *p = name; ok && *p; p++)
+                ok = isalnum((unsigned char)*p) || strchr("_.-", *p);
+        /* Docker wants two characters at least. */
+        if (ok && name[1])
+                return 0;
+        r = err_new(reterr, ERR_USAGE, "'%s' is not a name for a container", name);
+        return err_hint(reterr, r,
+                        "use 2 to %d characters of [a-zA-Z0-9_.-], the first a letter or a digit",
+                        NAME_LENGTH_MAX);
+}
+
+/* 1 and the id, 0 when there is no such link. A link that we did not make counts as none. */
+static int name_read(int names_fd, const char *name, char ret_id[65])
+{
+        char target[128];
+        ssize_t n = readlinkat(names_fd, name, target, sizeof(target) - 1);
+
+        if (n < 0)
+                return errno == ENOENT || errno == EINVAL ? 0 : -errno;
+        target[n] = 0;
+        if (!str_starts(target, TARGET_PREFIX) || !str_is_hex(target + strlen(TARGET_PREFIX), 64))
+                return 0;
+        memcpy(ret_id, target + strlen(TARGET_PREFIX), 65);
+        return 1;
+}
+
+static bool id_is_alive(const struct dirs *d, const char *id)
+{
+        AUTO_FREE char *container = xasprintf("%s/%s", CONTAINERS, id);
+        AUTO_FREE char *lock = xasprintf("tmp/%s/lock", id);
+
+        /* In this order and once more: a maker moves from tmp/ to containers/. */
+        return faccessat(d->root_fd, container, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+               lock_is_held(d->root_fd, lock) ||
+               faccessat(d->root_fd, container, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+int name_lookup(const struct dirs *d, const char *name, char ret_id[65], struct err **reterr)
+{
+        AUTO_CLOSE int fd = -EBADF;
+        int r;
+
+        if (!path_is_clean_name(name) || name[0] == '.')
+                return 0;
+        fd = openat(d->root_fd, NAMES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd < 0)
+                return errno == ENOENT ? 0 : err_sys(reterr, errno, "open names/");
+        r = name_read(fd, name, ret_id);
+        return r < 0 ? err_sys(reterr, -r, "look up container '%s'", name) : r;
+}
+
+/* 1 taken over, 0 somebody else was faster. */
+static int name_take_over(const struct dirs *d, int names_fd, const char *name, const char *target,
+                          char ret_id[65], struct err **reterr)
+{
+        AUTO_CLOSE int lock = lock_acquire(names_fd, ".lock", true, reterr);
+        AUTO_FREE char *fresh = xasprintf(".new-%s", name);
+        int r;
+
+        if (lock < 0)
+                return lock;
+        r = name_read(names_fd, name, ret_id);
+        if (r > 0 && id_is_alive(d, ret_id))
+                return 0;
+        (void)unlinkat(names_fd, fresh, 0);
+        if (symlinkat(target, names_fd, fresh) < 0 || renameat(names_fd, fresh, names_fd, name) < 0)
+                return err_sys(reterr, errno, "take the name '%s'", name);
+        return 1;
+}
+
+int name_reserve(const struct dirs *d, const char *name, const char *id, char ret_id[65],
+                 struct err **reterr)
+{
+        AUTO_CLOSE int fd = dirs_sub(d, NAMES, reterr);
+        AUTO_FREE char *target = xasprintf("%s%s", TARGET_PREFIX, id);
+
+        if (fd < 0)
+                return fd;
+        FAULT_POINT("name-reserve");
+        if (symlinkat(target, fd, name) == 0)
+                return 1;
+        if (errno != EEXIST)
+                return err_sys(reterr, errno, "reserve the name '%s'", name);
+        if (name_read(fd, name, ret_id) > 0 && id_is_alive(d, ret_id))
+                return 0;
+        return name_take_over(d, fd, name, target, ret_id, reterr);
+}

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tmp — containers that are being made, and what is left of removed ones. The rule of tmp/ is the store's (docs/state.md): a directory
+ * whose lock nobody holds is garbage. One without a lock file may just have been made: such a one is only removed when it is
+ * empty, and a maker whose directory vanished makes another.
+ */
+#include "base/dirs.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/lock.h"
+#include "base/path.h"
+#include "base/process.h"
+#include "base/random_id.h"
+#include "container/container_internal.h"
+#include "monitor/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAKE_ATTEMPTS 16
+#define SWEEP_MAX     64 /* arguments of one remover */
+
+/* 1 made, 0 swept away under our hands. */
+static int make_one(int tmp, struct container_tmp *t, struct err **reterr)
+{
+        AUTO_CLOSE int fd = -EBADF, lock = -EBADF;
+        struct stat st;
+
+        if (mkdirat(tmp, t->id, 0700) < 0)
+                return err_sys(reterr, errno, "make a directory in tmp/");
+        fd = openat(tmp, t->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0)
+                lock = openat(fd, RECORD_LOCK, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+        if (lock < 0)
+                return errno == ENOENT ? 0 : err_sys(reterr, errno, "make tmp/%s", t->id);
+        if (flock(lock, LOCK_EX | LOCK_NB) < 0)
+                return errno == EWOULDBLOCK ? 0 : err_sys(reterr, errno, "lock tmp/%s", t->id);
+        if (fstat(lock, &st) < 0 || st.st_nlink == 0)
+                return 0;
+        t->fd = TAKE_FD(fd);
+        t->lock_fd = TAKE_FD(lock);
+        return 1;
+}
+
+int container_tmp_make(const struct dirs *d, struct container_tmp *ret, struct err **reterr)
+{
+        AUTO_CLOSE int tmp = dirs_sub(d, "tmp", reterr);
+
+        if (tmp < 0)
+                return tmp;
+        for (int i = 0; i < MAKE_ATTEMPTS; i++) {
+                int r;
+
+                random_id(ret->id);
+                r = make_one(tmp, ret, reterr);
+                if (r != 0)
+                        return r < 0 ? r : 0;
+        }
+        return err_new(reterr, ERR_BUSY, "directories made in tmp/ vanish at once");
+}
+
+void container_tmp_close(struct container_tmp *t)
+{
+        t->fd = fd_close(t->fd);
+        t->lock_fd = fd_close(t->lock_fd);
+}
+
+/* Runs "kelp-monitor remove". */
+static int run_remover(const struct dirs *d, struct strv *names, bool wait, struct err **reterr)
+{
+        AUTO_FREE char *path = process_helper_path(MONITOR_PROGRAM);
+        AUTO_STRV argv = {0};
+        AUTO_CLOSE int pidfd = -EBADF;
+        int fds[] = {-EBADF, -EBADF, wait ? STDERR_FILENO : -EBADF};
+        struct process_spawn_opts o = {.path = path,
+                                       .fds = fds,
+                                       .n_fds = ARRAY_SIZE(fds),
+                                       .new_session = true,
+                                       .reset_signals = true};
+        pid_t pid;
+        int r;
+
+        strv_add(&argv, MONITOR_PROGRAM);
+        strv_add(&argv, "remove");
+        strv_add(&argv, d->root);
+        for (size_t i = 0; i < names->n; i++)
+                strv_add(&argv, names->v[i]);
+        o.argv = argv.v;
+        r = process_spawn(&o, &pid, &pidfd, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "start '%s'", path);
+        if (!wait)
+                return 0;
+        r = process_wait(pidfd, reterr);
+        if (r > 0)
+                return err_new(reterr, ERR_REMOTE, "files could not be deleted");
+        return r;
+}
+
+int container_tmp_delete(const struct dirs *d, const char *name, bool wait, struct err **reterr)
+{
+        AUTO_CLOSE int tmp = dirs_sub(d, "tmp", reterr);
+        AUTO_STRV names = {0};
+        int r;
+
+        if (tmp < 0)
+                return tmp;
+        /* Most containers hold nothing of other ids. */
+        r = path_remove_tree(tmp, name, NULL);
+        if (r >= 0)
+                return 0;
+        strv_add(&names, name);
+        return run_remover(d, &names, wait, reterr);
+}
+
+/* The lock is let go before the remover runs: between the two another sweeper may start on the same tree, which only costs time. */
+static bool is_garbage(int tmp, const char *name)
+{
+        char lock[300];
+        AUTO_CLOSE int fd = -EBADF;
+
+        (void)snprintf(lock, sizeof(lock), "%s/%s", name, RECORD_LOCK);
+        fd = openat(tmp, lock, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd >= 0)
+                return flock(fd, LOCK_EX | LOCK_NB) == 0;
+        if (errno != ENOENT)
+                return errno == EACCES;
+        if (unlinkat(tmp, name, AT_REMOVEDIR) == 0)
+                return false;
+        return errno == ENOTEMPTY || errno == EEXIST;
+}
+
+void container_tmp_sweep(const struct dirs *d)
+{
+        AUTO_CLOSE int fd = openat(d->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO_STRV garbage = {0};
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!dir)
+                return;
+        for (struct dirent *e = readdir(dir); e && garbage.n < SWEEP_MAX; e = readdir(dir)) {
+                if (e->d_name[0] != '.' && is_garbage(fd, e->d_name))
+                        strv_add(&garbage, e->d_name);
+        }
+        (void)closedir(dir);
+        (void)TAKE_FD(fd);
+        for (size_t i = garbage.n; i > 0; i--) {
+                AUTO_CLOSE int tmp = openat(d->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+                if (tmp >= 0 && path_remove_tree(tmp, garbage.v[i - 1], NULL) >= 0) {
+                        free(garbage.v[i - 1]);
+                        garbage.v[i - 1] = garbage.v[--garbage.n];
+                        garbage.v[garbage.n] = NULL;
+                }
+        }
+        if (garbage.n > 0)
+                (void)run_remover(d, &garbage, false, NULL);
+}
