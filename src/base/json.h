@@ -11,6 +11,7 @@
 
 #include <json-c/json_object.h>
 #include <json-c/json_object_iterator.h>
+#include <json-c/linkhash.h> /* json_object_object_foreach */
 #include <stdbool.h>
 #include <stdint.h>
 
