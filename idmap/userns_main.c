@@ -67,6 +67,17 @@ static int attempt_one(struct maker *m, const struct err *refused, struct err **
         return attempt(m, reterr);
 }
 
+/* Not even one id could be mapped. */
+static int explain_refused(const struct maker *m, int r, struct err **reterr)
+{
+        if (r == -EPERM && m->request.may_map_all)
+                return err_hint(
+                    reterr, r,
+                    "root of a container can pass its own id on only with CAP_SETFCAP: start "
+                    "the surrounding container with it");
+        return r;
+}
+
 static int make_namespace(struct maker *m, struct err **reterr)
 {
         AUTO_ERR struct err *refused = NULL;
@@ -87,9 +98,9 @@ static int make_namespace(struct maker *m, struct err **reterr)
         if (r < 0 && id_map_total(&m->target.uid) + id_map_total(&m->target.gid) > 2)
                 r = attempt_one(m, refused, reterr);
         else if (r < 0)
-                return err_move(reterr, r, &refused);
+                (void)err_move(reterr, r, &refused);
         if (r < 0)
-                return r;
+                return explain_refused(m, r, reterr);
         FAULT_POINT("userns-mapped");
         return holder_child_go(&m->child, reterr);
 }

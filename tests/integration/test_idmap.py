@@ -601,6 +601,12 @@ def test_root_of_a_container_maps_what_there_is(world):
     assert uid_map(info)[:2] == [(0, 0, 1), (1, 1, 65536)]
 
 
+def test_root_of_a_container_without_setfcap(world):
+    result = world.run("enter", "setpriv", "--bounding-set=-setfcap", world.bin / "idmap_tool", "info")
+    assert result.returncode == 125, result
+    assert "write uid_map: Operation not permitted" in result.stderr and "CAP_SETFCAP" in result.stderr
+
+
 def test_user_of_a_container_without_his_ranges(world):
     """His ranges are in /etc/subuid, but the namespace around holds none of them."""
     mode = f"keep-id:uid={world.user.uid},gid={world.user.gid}"

@@ -7,6 +7,7 @@
  *   idmap_tool child USERNS PROGRAM …   as a container: a namespace C below U, then executes
  *   idmap_tool stop              ends the holder
  *   idmap_tool bench N           microseconds of one open and of one enter, in the mean of N
+ *   idmap_tool cold N            milliseconds of one open without a holder, likewise
  */
 #include <errno.h>
 #include <sched.h>
@@ -151,6 +152,25 @@ static int bench(const struct dirs *dirs, uint32_t n, struct err **reterr)
         return 0;
 }
 
+static int cold(const struct dirs *dirs, uint32_t n, struct err **reterr)
+{
+        int64_t spent = 0;
+
+        for (uint32_t i = 0; i < n; i++) {
+                AUTO(idmap_userns_freep) struct idmap_userns *u = NULL;
+                int r = idmap_holder_stop(dirs, reterr);
+                int64_t start = clock_monotonic_ns();
+
+                if (r == 0)
+                        r = idmap_userns_open(dirs, &u, reterr);
+                if (r < 0)
+                        return r;
+                spent += clock_monotonic_ns() - start;
+        }
+        (void)printf("cold open %.1f ms\n", (double)spent / n / 1000000);
+        return 0;
+}
+
 static int run(int argc, char **argv, struct err **reterr)
 {
         AUTO(dirs_freep) struct dirs *dirs = NULL;
@@ -169,8 +189,10 @@ static int run(int argc, char **argv, struct err **reterr)
                 return child(dirs, argv[2], argv + 3, reterr);
         if (argc == 3 && strcmp(argv[1], "bench") == 0 && parse_u32(argv[2], &n) == 0 && n > 0)
                 return bench(dirs, n, reterr);
+        if (argc == 3 && strcmp(argv[1], "cold") == 0 && parse_u32(argv[2], &n) == 0 && n > 0)
+                return cold(dirs, n, reterr);
         return err_new(reterr, ERR_USAGE,
-                       "info, stop, enter PROGRAM, child USERNS PROGRAM or bench N");
+                       "info, stop, enter PROGRAM, child USERNS PROGRAM, bench N or cold N");
 }
 
 int main(int argc, char **argv)
