@@ -147,7 +147,8 @@ pid_t sys_clone(uint64_t flags, int *ret_pidfd, int cgroup_fd)
             .flags =
                 flags | (ret_pidfd ? CLONE_PIDFD : 0) | (cgroup_fd >= 0 ? CLONE_INTO_CGROUP : 0),
             .pidfd = (uint64_t)(uintptr_t)ret_pidfd,
-            .exit_signal = SIGCHLD,
+            /* A sibling (CLONE_PARENT) inherits the caller\'s exit signal; clone3 refuses to be told another. */
+            .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD,
             .cgroup = cgroup_fd >= 0 ? (uint64_t)cgroup_fd : 0,
         };
         long r;

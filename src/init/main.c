@@ -4,11 +4,14 @@
  * the command ended (its exit code, or 128 + n for a signal). When pid 1 ends, the kernel ends everything else.
  *
  * usage: kelp-init -- COMMAND [ARG…]
+ *        kelp-init --exec COMMAND [ARG…]
+ *
+ * The second form only becomes the command. The launcher uses it as a springboard, so that /proc/self/exe is this harmless file on a
+ * read-only mount, and not the engine's, at the moment when the kernel opens what the image calls a program (src/launch/child_exec.c).
  *
  * Process: inside the container, with the container's ids, capabilities and filter. Static, no dependencies, no allocation.
  * Point of no return: once the child was forked, this process only waits.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -38,6 +41,13 @@ static void pick_signals(sigset_t *set)
                 (void)sigdelset(set, own[i]);
 }
 
+static __attribute__((noreturn)) void command_exec(char *const argv[])
+{
+        (void)execvp(argv[0], argv);
+        _exit(complain("cannot run", argv[0], errno,
+                       errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN));
+}
+
 /*
  * A process group of its own, in the foreground of the terminal when there is one: keys like ^C then reach the command and its
  * children once, from the terminal, and not a second time through us. SIGTTOU would stop a background caller of tcsetpgrp().
@@ -52,9 +62,7 @@ static void child_run(char *const argv[], const sigset_t *mask)
                 (void)tcsetpgrp(STDIN_FILENO, getpgrp());
         (void)signal(SIGTTOU, tty_out);
         (void)sigprocmask(SIG_SETMASK, mask, NULL);
-        (void)execvp(argv[0], argv);
-        _exit(complain("cannot run", argv[0], errno,
-                       errno == ENOENT ? EXIT_NOT_FOUND : EXIT_CANNOT_RUN));
+        command_exec(argv);
 }
 
 /* Reaps everything that has ended. True, and *ret_code, when the command itself did. */
@@ -80,6 +88,8 @@ int main(int argc, char *argv[])
         pid_t command;
         int code = 0;
 
+        if (argc >= 3 && strcmp(argv[1], "--exec") == 0)
+                command_exec(argv + 2);
         if (argc < 3 || strcmp(argv[1], "--") != 0) {
                 (void)fputs("usage: kelp-init -- COMMAND [ARG...]\n", stderr);
                 return EXIT_USAGE;

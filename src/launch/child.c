@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ * What runs here is a copy of the monitor, between clone and exec: raw system calls and memcpy only, no allocation, no stdio,
+ * no name service. It walks the stages that the plan lists (stage.h), each a function that returns 0 or -errno and leaves
+ * in the note what it was about. The first failure is reported and ends the process; with it go its namespaces, and so
+ * everything that was mounted.
+ *
+ * Point of no return: STAGE_PIVOT for names of the host, STAGE_READY for reports that are sure to arrive, the execve for all else.
+ */
+#include "base/path.h"
+#include "base/sys.h"
+#include "launch/launch_internal.h"
+#include "rootfs/rootfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- descriptors ---- */
+
+/* Out of the way of the numbers that will be given out. -EBADF stays what it is. */
+static int fd_lift(int *fd, int above)
+{
+        if (*fd < 0)
+                return 0;
+        *fd = fcntl(*fd, F_DUPFD_CLOEXEC, above);
+        return *fd < 0 ? -errno : 0;
+}
+
+static int fd_place(int fd, int target)
+{
+        if (fd < 0)
+                fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+        return fd < 0 || dup3(fd, target, 0) < 0 ? -errno : 0;
+}
+
+/*
+ * First of all, so that nothing else of the monitor's is open while anything happens in foreign namespaces: standard
+ * streams and preserved descriptors go where the program expects them, ours directly above them, the rest is closed.
+ */
+static int stage_fds(struct child *c)
+{
+        struct launch_plan *p = c->plan;
+        struct rootfs_plan *root = p->rootfs ? rootfs_child_plan(p->rootfs) : NULL;
+        int *ours[SPEC_NS_COUNT + 2], base = 3 + (int)c->n_preserve, room, r = 0;
+        size_t n = 0;
+
+        ours[n++] = &c->sync;
+        if (root && root->mount_fd >= 0)
+                ours[n++] = &root->mount_fd;
+        for (size_t i = 0; i < p->n_joins; i++)
+                ours[n++] = &p->joins[i].fd;
+        room = base + (int)n;
+        if ((r = fd_lift(&c->in, room)) < 0 || (r = fd_lift(&c->out, room)) < 0 ||
+            (r = fd_lift(&c->err, room)) < 0)
+                return r;
+        for (size_t i = 0; i < n; i++) {
+                r = fd_lift(ours[i], room);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < c->n_preserve; i++) {
+                r = fd_lift(&c->preserve[i], room);
+                if (r < 0)
+                        return r;
+        }
+        if ((r = fd_place(c->in, 0)) < 0 || (r = fd_place(c->out, 1)) < 0 ||
+            (r = fd_place(c->err, 2)) < 0)
+                return r;
+        for (size_t i = 0; i < c->n_preserve; i++) {
+                r = fd_place(c->preserve[i], 3 + (int)i);
+                if (r < 0)
+                        return r;
+        }
+        for (size_t i = 0; i < n; i++) {
+                if (dup3(*ours[i], base + (int)i, O_CLOEXEC) < 0)
+                        return -errno;
+                *ours[i] = base + (int)i;
+        }
+        return sys_close_range((unsigned)room, ~0U, 0);
+}
+
+/* ---- before the maps ---- */
+
+/* Of this process on the host's /proc, which is in sight until the pivot; before the process becomes undumpable, which
+ * takes the file away from it. */
+static int set_oom_score(const char *score, struct child_note *note)
+{
+        int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+        ssize_t n;
+
+        child_note_set(note, "oom_score_adj");
+        if (fd < 0)
+                return -errno;
+        n = sys_write(fd, score, strlen(score));
+        (void)sys_close(fd);
+        return n < 0 ? (int)n : 0;
+}
+
+static int stage_sources(struct child *c)
+{
+        int r = c->plan->oom_score ? set_oom_score(c->plan->oom_score, c->note) : 0;
+
+        if (r == 0)
+                r = child_open_init(c);
+        if (r == 0)
+                r = rootfs_child_open(rootfs_child_plan(c->plan->rootfs), c->note);
+        return r;
+}
+
+static int stage_idmap(struct child *c)
+{
+        struct child_report report;
+        int fd = -EBADF, r;
+
+        r = sync_recv(c->sync, &report, &fd);
+        if (r < 0)
+                return r;
+        if (report.what != REPORT_GO_IDMAP)
+                return -EPROTO;
+        /* Until here the monitor had to write our maps, which takes a dumpable process. From here on nobody in the
+         * container may look at us: our program and memory are the host's. The exec makes the process dumpable again. */
+        return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
+}
+
+static int drop_groups(const struct launch_plan *p)
+{
+        if (p->keep_groups || p->no_setgroups)
+                return 0;
+        return sys_setgroups(0, NULL);
+}
+
+/*
+ * Root of the namespace when the map has one (-EINVAL: it has not, as with a single id kept as itself): then the ids stay as
+ * they are, and so do the capabilities of the namespace's first process.
+ */
+static int stage_identity(struct child *c)
+{
+        int r = drop_groups(c->plan);
+
+        child_note_set(c->note, "setgroups");
+        if (r < 0)
+                return r;
+        child_note_set(c->note, "setresgid");
+        r = sys_setresgid(0, 0, 0);
+        if (r < 0 && r != -EINVAL)
+                return r;
+        child_note_set(c->note, "setresuid");
+        r = sys_setresuid(0, 0, 0);
+        if (r < 0 && r != -EINVAL)
+                return r;
+        /* Modes of what we make are the ones we ask for. */
+        (void)umask(0);
+        return 0;
+}
+
+/* ---- the file system ---- */
+
+static int stage_root(struct child *c)
+{
+        return rootfs_child_mount_root(rootfs_child_plan(c->plan->rootfs), c->note);
+}
+
+static int stage_mounts(struct child *c)
+{
+        return rootfs_child_mount_all(rootfs_child_plan(c->plan->rootfs), c->note);
+}
+
+static int stage_sysctls(struct child *c)
+{
+        return rootfs_child_sysctls(rootfs_child_plan(c->plan->rootfs), c->note);
+}
+
+static int stage_paths(struct child *c)
+{
+        return rootfs_child_paths(rootfs_child_plan(c->plan->rootfs), c->note);
+}
+
+static int stage_pivot(struct child *c)
+{
+        return rootfs_child_pivot(rootfs_child_plan(c->plan->rootfs), c->note);
+}
+
+/* ---- names and network ---- */
+
+static int stage_names(struct child *c)
+{
+        const struct spec *s = c->plan->spec;
+
+        if (!(c->plan->clone_flags & CLONE_NEWUTS))
+                return 0;
+        if (s->hostname) {
+                child_note_set(c->note, s->hostname);
+                if (sethostname(s->hostname, strlen(s->hostname)) < 0)
+                        return -errno;
+        }
+        if (s->domainname) {
+                child_note_set(c->note, s->domainname);
+                if (setdomainname(s->domainname, strlen(s->domainname)) < 0)
+                        return -errno;
+        }
+        return 0;
+}
+
+static int stage_network(struct child *c)
+{
+        struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP | IFF_RUNNING};
+        int fd, r;
+
+        if (!c->plan->loopback)
+                return 0;
+        fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        if (fd < 0)
+                return -errno;
+        r = ioctl(fd, SIOCSIFFLAGS, &lo) < 0 ? -errno : 0;
+        (void)sys_close(fd);
+        return r;
+}
+
+/* ---- user and directory ---- */
+
+static int stage_user(struct child *c)
+{
+        struct launch_plan *p = c->plan;
+        const struct spec_process *process = p->process;
+        int r;
+
+        r = user_resolve(process->user ? process->user : "", getuid(), getgid(),
+                         p->keep_groups ? NULL : process->groups.v,
+                         p->keep_groups ? 0 : process->groups.n, &c->user, c->note);
+        if (r < 0 || !p->home)
+                return r;
+        memcpy(p->home + 5, c->user.home, strlen(c->user.home) + 1);
+        return 0;
+}
+
+/* As root: an image may keep its directory from the user whom it starts. Where even root may not enter, the user may. */
+static int stage_directory(struct child *c)
+{
+        const char *cwd = c->plan->process->cwd;
+        int fd, r;
+
+        if (!cwd || !*cwd)
+                cwd = "/";
+        child_note_set(c->note, cwd);
+        if (chdir(cwd) == 0)
+                return 0;
+        if (errno == EACCES) {
+                c->retry_directory = true;
+                return 0;
+        }
+        if (errno != ENOENT || !c->plan->rootfs)
+                return -errno;
+        fd = path_mkdir_in_root_raw(AT_FDCWD, cwd, 0755);
+        if (fd < 0)
+                return fd;
+        r = fchdir(fd) < 0 ? -errno : 0;
+        (void)sys_close(fd);
+        return r;
+}
+
+/* ---- privileges ---- */
+
+static int stage_limits(struct child *c)
+{
+        static const char *const names[] = {
+            "cpu",     "fsize", "data",  "stack",      "core",     "rss",  "nproc",  "nofile",
+            "memlock", "as",    "locks", "sigpending", "msgqueue", "nice", "rtprio", "rttime",
+        };
+        const struct launch_plan *p = c->plan;
+        int failed = 0, r;
+
+        r = apply_rlimits(p->rlimits, p->process->n_rlimits, &failed);
+        child_note_set(c->note,
+                       failed >= 0 && failed < (int)ARRAY_SIZE(names) ? names[failed] : "limits");
+        /* Last, since it governs what the stages before create. */
+        (void)umask(p->process->umask >= 0 ? (mode_t)p->process->umask : 0022);
+        return r;
+}
+
+static int set_groups(const struct child *c)
+{
+        if (c->plan->keep_groups || c->plan->no_setgroups)
+                return 0;
+        return sys_setgroups(c->user.n_groups, c->user.groups);
+}
+
+static int stage_ids(struct child *c)
+{
+        const struct launch_plan *p = c->plan;
+        int r;
+
+        child_note_set(c->note, "a bounding set of capabilities");
+        r = apply_bounding(p->caps.bounding, p->caps_known);
+        if (r == 0)
+                r = apply_keep_caps();
+        if (r < 0)
+                return r;
+        child_note_set(c->note, p->process->user ? p->process->user : "");
+        r = set_groups(c);
+        if (r == 0)
+                r = sys_setresgid(c->user.gid, c->user.gid, c->user.gid);
+        if (r == 0)
+                r = sys_setresuid(c->user.uid, c->user.uid, c->user.uid);
+        /* Changing to another user emptied the effective set; the stages that follow need it once more. */
+        if (r == 0)
+                r = apply_raise_effective();
+        if (r == 0 && c->retry_directory && chdir(p->process->cwd) < 0) {
+                child_note_set(c->note, p->process->cwd);
+                r = -errno;
+        }
+        if (r == 0 && p->new_keyring)
+                r = apply_new_keyring();
+        return r;
+}
+
+/* After the last change of credentials, where the kernel forgets the death signal. */
+static int stage_ready(struct child *c)
+{
+        struct child_report report = {.what = REPORT_NEXT_IS_EXEC, .stage = STAGE_READY};
+        int r;
+
+        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
+                return -errno;
+        r = sync_send(c->sync, &report, c->master);
+        if (r < 0)
+                return r;
+        if (c->master >= 0)
+                (void)sys_close(c->master);
+        return 0;
+}
+
+static int stage_seccomp(struct child *c)
+{
+        const struct launch_plan *p = c->plan;
+        int r = p->no_new_privs ? apply_no_new_privs() : 0;
+
+        if (r == 0 && p->filter.n > 0)
+                r = apply_seccomp(p->filter.insns, p->filter.n, p->filter.flags);
+        return r;
+}
+
+static int stage_caps(struct child *c)
+{
+        return apply_caps(&c->plan->caps);
+}
+
+/* ---- the walk ---- */
+
+/* STAGE_JOIN is not here: another process walks it, child_join_main(). */
+static int (*const stage_functions[STAGE_COUNT])(struct child *) = {
+    [STAGE_FDS] = stage_fds,         [STAGE_SOURCES] = stage_sources,
+    [STAGE_IDMAP] = stage_idmap,     [STAGE_IDENTITY] = stage_identity,
+    [STAGE_ROOT] = stage_root,       [STAGE_MOUNTS] = stage_mounts,
+    [STAGE_SYSCTLS] = stage_sysctls, [STAGE_PATHS] = stage_paths,
+    [STAGE_PIVOT] = stage_pivot,     [STAGE_NAMES] = stage_names,
+    [STAGE_NETWORK] = stage_network, [STAGE_TERMINAL] = child_stage_terminal,
+    [STAGE_USER] = stage_user,       [STAGE_DIRECTORY] = stage_directory,
+    [STAGE_LIMITS] = stage_limits,   [STAGE_IDS] = stage_ids,
+    [STAGE_READY] = stage_ready,     [STAGE_SECCOMP] = stage_seccomp,
+    [STAGE_CAPS] = stage_caps,       [STAGE_EXEC] = child_stage_exec,
+};
+
+static void child_fail(const struct child *c, enum stage stage, int errnum)
+{
+        struct child_report report = {
+            .what = REPORT_FAILED,
+            .stage = (uint16_t)stage,
+            .value = errnum,
+            .note = *c->note,
+        };
+
+        (void)sync_send(c->sync, &report, -EBADF);
+        /* What the monitor sees should the filter have kept the report from it. */
+        _exit(stage == STAGE_EXEC && errnum == ENOENT ? 127 : 126);
+}
+
+static int run_stage(struct child *c, enum stage stage)
+{
+        c->note->object[0] = c->note->detail[0] = '\0';
+        if (c->plan->fail_stage == (int)stage)
+                return -ECANCELED;
+        return stage_functions[stage](c);
+}
+
+static void child_walk(struct child *c, const enum stage *order)
+{
+        for (;; order++) {
+                int r = run_stage(c, *order);
+
+                /* Success of STAGE_EXEC does not come back. */
+                if (r < 0 || *order == STAGE_EXEC)
+                        child_fail(c, *order, r < 0 ? -r : EPROTO);
+        }
+}
+
+static struct child child_init(struct launch_plan *p, const struct launch_io *io, int sync,
+                               const sigset_t *mask, struct child_note *note)
+{
+        bool terminal = p->process->terminal;
+        struct child c = {
+            .plan = p,
+            .note = note,
+            .sync = sync,
+            .in = terminal ? -EBADF : io->in,
+            .out = terminal ? -EBADF : io->out,
+            .err = terminal ? -EBADF : io->err,
+            .n_preserve = io->n_preserve,
+            .init_fd = -EBADF,
+            .master = -EBADF,
+            .slave = -EBADF,
+            .mask = *mask,
+        };
+
+        for (size_t i = 0; i < c.n_preserve; i++)
+                c.preserve[i] = io->preserve[i];
+        return c;
+}
+
+void child_main(struct launch_plan *p, const struct launch_io *io, int sync, const sigset_t *mask)
+{
+        struct child_note note;
+        struct child c = child_init(p, io, sync, mask, &note);
+
+        child_walk(&c, p->order);
+        _exit(126);
+}
+
+/* ---- joining ---- */
+
+/* Every namespace of the process but those that it shares with us. setns refuses to enter the user namespace one is in. */
+static int join_process(struct child *c, const struct launch_join *j)
+{
+        int flags = j->nstype, r;
+
+        child_note_set(c->note, j->name);
+        if (flags & CLONE_NEWUSER) {
+                /* Alone and first: it is what gives us the right to the others, and to what child_open_init() does. */
+                r = sys_setns(j->fd, CLONE_NEWUSER);
+                if (r < 0 && r != -EINVAL)
+                        return r;
+                flags &= ~CLONE_NEWUSER;
+        }
+        r = child_open_init(c);
+        if (r < 0)
+                return r;
+        return sys_setns(j->fd, flags);
+}
+
+static int stage_join(struct child *c)
+{
+        const struct launch_plan *p = c->plan;
+
+        /* In foreign namespaces others may have the right to trace us; not so while we are undumpable, since our memory belongs
+         * to the user namespace in which the monitor was executed. A run's child has its maps written and must stay dumpable until
+         * then, but it has no process around it that could see it, unless it joins a pid namespace. */
+        if (!p->write_maps && prctl(PR_SET_DUMPABLE, 0) < 0)
+                return -errno;
+        if (p->join_process)
+                return join_process(c, &p->joins[0]);
+        for (size_t i = 0; i < p->n_joins; i++) {
+                int r;
+
+                child_note_set(c->note, p->joins[i].name);
+                r = sys_setns(p->joins[i].fd, p->joins[i].nstype);
+                if (r < 0)
+                        return r;
+        }
+        return 0;
+}
+
+static void join_close(struct launch_plan *p)
+{
+        for (size_t i = 0; i < p->n_joins; i++) {
+                (void)sys_close(p->joins[i].fd);
+                p->joins[i].fd = -EBADF;
+        }
+        p->n_joins = 0;
+}
+
+void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync,
+                     const sigset_t *mask)
+{
+        struct child_report report = {.what = REPORT_JOINED, .stage = STAGE_JOIN};
+        struct child_note note;
+        struct child c = child_init(p, io, sync, mask, &note);
+        int pidfd = -EBADF, r;
+        pid_t pid;
+
+        r = run_stage(&c, STAGE_FDS);
+        if (r < 0)
+                child_fail(&c, STAGE_FDS, -r);
+        note.object[0] = note.detail[0] = '\0';
+        r = p->fail_stage == STAGE_JOIN ? -ECANCELED : stage_join(&c);
+        if (r < 0)
+                child_fail(&c, STAGE_JOIN, -r);
+        join_close(p);
+        /* A new pid namespace applies to children only. Ours is to be the monitor's: a sibling. */
+        pid = sys_clone(p->clone_flags | CLONE_PARENT, &pidfd, -EBADF);
+        if (pid == 0) {
+                child_walk(&c, p->order + 1);
+                _exit(126);
+        }
+        child_note_set(&note, "clone");
+        if (pid < 0)
+                child_fail(&c, STAGE_JOIN, -pid);
+        /* Our own pid namespace is still the monitor's, so the number means the same to it. */
+        report.value = pid;
+        r = sync_send(c.sync, &report, pidfd);
+        _exit(r < 0 ? 126 : 0);
+}

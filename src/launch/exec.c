@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+#include "launch/launch_internal.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+
+/* What the container has of its own: its other namespaces are ours as well, or the host's, which we may not enter. */
+static int exec_namespaces(const struct spec *s)
+{
+        static const int flags[SPEC_NS_COUNT] = {
+            [SPEC_NS_USER] = CLONE_NEWUSER,     [SPEC_NS_MOUNT] = CLONE_NEWNS,
+            [SPEC_NS_PID] = CLONE_NEWPID,       [SPEC_NS_NET] = CLONE_NEWNET,
+            [SPEC_NS_IPC] = CLONE_NEWIPC,       [SPEC_NS_UTS] = CLONE_NEWUTS,
+            [SPEC_NS_CGROUP] = CLONE_NEWCGROUP,
+#ifdef CLONE_NEWTIME
+            [SPEC_NS_TIME] = CLONE_NEWTIME,
+#else
+            [SPEC_NS_TIME] = 0x80,
+#endif
+        };
+        int all = 0;
+
+        for (int i = 0; i < SPEC_NS_COUNT; i++)
+                all |= s->ns[i].enabled ? flags[i] : 0;
+        return all;
+}
+
+int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd,
+                const struct launch_io *io, struct launched *ret, struct err **reterr)
+{
+        AUTO(launch_plan_freep)
+        struct launch_plan *p = launch_plan_alloc(opts->spec, opts->process);
+        int r;
+
+        (void)root_fd; /* nothing of the data root is needed: the root file system is there */
+        *ret = (struct launched){.pidfd = -EBADF, .terminal = -EBADF, .helper_pidfd = -EBADF};
+        p->join_process = true;
+        p->joins[0] = (struct launch_join){
+            .fd = opts->container_pidfd,
+            .nstype = exec_namespaces(opts->spec),
+            .name = "container",
+        };
+        p->n_joins = 1;
+        r = launch_plan_process(p, opts->privileged, cache_fd, reterr);
+        if (r < 0)
+                return r;
+        r = launch_plan_protect_exe(p, reterr);
+        if (r < 0)
+                return r;
+        p->order = p->no_new_privs ? launch_order_exec : launch_order_exec_early_filter;
+        return launch_spawn(p, io, ret, reterr);
+}

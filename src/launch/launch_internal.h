@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * What plan.c (parent, builds), spawn.c (parent, runs) and child*.c (after clone) share. Everything in struct launch_plan is decided before the
+ * clone; the child owns its copy of the memory and keeps its own state in struct child.
+ */
+#include "base/str.h"
+#include "launch/launch.h"
+#include "launch/stage.h"
+#include "launch/user.h"
+#include "security/apply.h"
+#include "security/filter.h"
+#include "spec/spec.h"
+
+#include <limits.h>
+#include <signal.h>
+
+struct rootfs;
+
+/* A namespace to enter before the child is made: a descriptor of the namespace, or (exec) of a process. */
+struct launch_join {
+        int fd, nstype;
+        const char *name; /* for messages */
+};
+
+struct launch_plan {
+        const struct spec *spec; /* the caller's, alive as long as the plan */
+        const struct spec_process *process;
+        const enum stage *order; /* the child's stages, ending with STAGE_EXEC */
+        uint64_t clone_flags;
+        bool write_maps;
+        struct launch_join joins[SPEC_NS_COUNT]; /* user first */
+        size_t n_joins;
+        bool join_process;     /* joins[0].fd is a pidfd */
+        struct rootfs *rootfs; /* NULL when a container's is joined */
+
+        bool loopback, new_keyring, keep_groups, no_setgroups, no_new_privs;
+        char **argv, **envp;
+        char *
+            home; /* "HOME=" and room for a path; in envp when the container's passwd file decides */
+        const char *path_list; /* value of PATH */
+        uint64_t caps_known;
+        struct apply_caps caps;
+        struct apply_rlimit *rlimits;
+        struct seccomp_filter filter;
+        char *oom_score; /* NULL: leave */
+        char *
+            init_path; /* kelp-init: as pid 1, or to keep our own program out of the container's sight */
+        char **init_argv; /* NULL: the program is executed directly; the last part is argv */
+
+        int fail_stage; /* tests: this stage fails with ECANCELED; -1 none */
+        struct strv strings;
+};
+#define LAUNCH_PRESERVE_MAX 64
+
+/* The child's own state. */
+struct child {
+        struct launch_plan *plan;
+        struct child_note *note;
+        int sync, in, out, err;
+        int preserve[LAUNCH_PRESERVE_MAX];
+        size_t n_preserve;
+        int init_fd;
+        int master, slave;
+        bool retry_directory; /* the directory could not be entered as root: again as the user */
+        sigset_t mask;
+        struct user_result user;
+};
+
+/* plan.c */
+struct launch_plan *launch_plan_alloc(const struct spec *s, const struct spec_process *process);
+/* Program, environment, privileges: what run and exec have in common. */
+int launch_plan_process(struct launch_plan *p, bool all_caps, int cache_fd, struct err **reterr);
+int launch_plan_protect_exe(struct launch_plan *p, struct err **reterr);
+extern const enum stage launch_order_exec[], launch_order_exec_early_filter[];
+
+/* spawn.c */
+int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
+                 struct err **reterr);
+
+/* child.c. Does not return. */
+void child_main(struct launch_plan *p, const struct launch_io *io, int sync, const sigset_t *mask)
+    __attribute__((noreturn));
+/* The process between the monitor and a child that joins namespaces. Does not return, in either of the two. */
+void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync,
+                     const sigset_t *mask) __attribute__((noreturn));
+
+/* child_*.c: stages that are long enough to have a file of their own; 0 or -errno. */
+int child_stage_terminal(struct child *c);
+int child_stage_exec(struct child *c);
+int child_open_init(struct child *c);

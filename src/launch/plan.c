@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/process.h"
+#include "launch/launch_internal.h"
+#include "rootfs/rootfs.h"
+#include "security/caps.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define PLAN_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/*
+ * The filter is loaded last, where it need allow nothing but execve; that takes no_new_privs. Without it, loading takes CAP_SYS_ADMIN, so
+ * it comes just before the capabilities go, and must allow capset and prctl.
+ */
+#define STAGES_OF_RUN                                                                              \
+        STAGE_FDS, STAGE_SOURCES, STAGE_IDMAP, STAGE_IDENTITY, STAGE_ROOT, STAGE_MOUNTS,           \
+            STAGE_SYSCTLS, STAGE_PATHS, STAGE_PIVOT, STAGE_NAMES, STAGE_NETWORK, STAGE_TERMINAL,   \
+            STAGE_USER, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_IDS, STAGE_READY
+#define STAGES_OF_EXEC                                                                             \
+        STAGE_FDS, STAGE_IDENTITY, STAGE_TERMINAL, STAGE_USER, STAGE_DIRECTORY, STAGE_LIMITS,      \
+            STAGE_IDS, STAGE_READY
+static const enum stage launch_order_run[] = {STAGES_OF_RUN, STAGE_CAPS, STAGE_SECCOMP, STAGE_EXEC};
+static const enum stage launch_order_run_early_filter[] = {STAGES_OF_RUN, STAGE_SECCOMP, STAGE_CAPS,
+                                                           STAGE_EXEC};
+const enum stage launch_order_exec[] = {STAGES_OF_EXEC, STAGE_CAPS, STAGE_SECCOMP, STAGE_EXEC};
+const enum stage launch_order_exec_early_filter[] = {STAGES_OF_EXEC, STAGE_SECCOMP, STAGE_CAPS,
+                                                     STAGE_EXEC};
+
+static const struct {
+        int flag;
+        const char *name;
+} plan_ns[] = {
+    [SPEC_NS_USER] = {CLONE_NEWUSER, "user"},       [SPEC_NS_MOUNT] = {CLONE_NEWNS, "mount"},
+    [SPEC_NS_PID] = {CLONE_NEWPID, "pid"},          [SPEC_NS_NET] = {CLONE_NEWNET, "network"},
+    [SPEC_NS_IPC] = {CLONE_NEWIPC, "ipc"},          [SPEC_NS_UTS] = {CLONE_NEWUTS, "uts"},
+    [SPEC_NS_CGROUP] = {CLONE_NEWCGROUP, "cgroup"}, [SPEC_NS_TIME] = {CLONE_NEWTIME, "time"},
+};
+static_assert(ARRAY_SIZE(plan_ns) == SPEC_NS_COUNT, "a flag for every namespace");
+
+struct launch_plan *launch_plan_alloc(const struct spec *s, const struct spec_process *process)
+{
+        struct launch_plan *p = xnew(struct launch_plan);
+
+        p->spec = s;
+        p->process = process;
+        p->fail_stage = -1;
+        for (int i = 0; i < STAGE_COUNT; i++) {
+                if (fault_error(stage_name((enum stage)i)) < 0)
+                        p->fail_stage = i;
+        }
+        return p;
+}
+
+struct launch_plan *launch_plan_free(struct launch_plan *p)
+{
+        if (!p)
+                return NULL;
+        for (size_t i = 0; i < p->n_joins && !p->join_process; i++)
+                (void)fd_close(p->joins[i].fd);
+        (void)rootfs_free(p->rootfs);
+        seccomp_filter_release(&p->filter);
+        free(p->argv);
+        free(p->envp);
+        free(p->home);
+        free(p->rlimits);
+        free(p->oom_score);
+        free(p->init_path);
+        free(p->init_argv);
+        strv_release(&p->strings);
+        free(p);
+        return NULL;
+}
+
+/* ---- program and environment ---- */
+
+static int plan_program(struct launch_plan *p, struct err **reterr)
+{
+        const struct strv *args = &p->process->args, *env = &p->process->env;
+        size_t n = 0;
+
+        if (args->n == 0)
+                return err_new(reterr, ERR_USAGE, "no command was given, and the image has none");
+        p->argv = xcalloc(args->n + 1, sizeof(*p->argv));
+        memcpy(p->argv, args->v, args->n * sizeof(*p->argv));
+        p->envp = xcalloc(env->n + 2, sizeof(*p->envp));
+        for (size_t i = 0; i < env->n; i++)
+                p->envp[n++] = env->v[i];
+        if (p->process->set_home && !strv_env_get(env, "HOME")) {
+                /* The child fills it in: the passwd file is the container's. */
+                p->home = xcalloc(1, sizeof("HOME=") + USER_HOME_MAX);
+                memcpy(p->home, "HOME=/", sizeof("HOME=/"));
+                p->envp[n++] = p->home;
+        }
+        p->path_list = strv_env_get(env, "PATH");
+        if (!p->path_list)
+                p->path_list = PLAN_DEFAULT_PATH;
+        return 0;
+}
+
+/* argv of kelp-init: its own name and mode, then the command. */
+static void plan_use_init(struct launch_plan *p, const char *path, bool springboard)
+{
+        size_t n = p->process->args.n, at = 0;
+
+        free(p->init_path);
+        free(p->init_argv);
+        p->init_path = xstrdup(path);
+        p->init_argv = xcalloc(n + 3, sizeof(*p->init_argv));
+        p->init_argv[at++] = (char *)"kelp-init";
+        p->init_argv[at++] = (char *)(springboard ? "--exec" : "--");
+        memcpy(p->init_argv + at, p->argv, n * sizeof(*p->argv));
+}
+
+/*
+ * Could root of a container change the file that we were executed from? It could when it is the caller's own, or his to
+ * write; from inside U every right of the caller counts already, and a file of the host's root shows the overflow id.
+ */
+static bool own_program_is_exposed(void)
+{
+        static const char self[] = "/proc/self/exe";
+        struct stat st;
+
+        if (stat(self, &st) < 0 || st.st_uid == geteuid())
+                return true;
+        return faccessat(AT_FDCWD, self, W_OK, AT_EACCESS) == 0;
+}
+
+int launch_plan_protect_exe(struct launch_plan *p, struct err **reterr)
+{
+        AUTO_FREE char *path = NULL;
+
+        if (p->init_path || !own_program_is_exposed())
+                return 0;
+        path = process_helper_path("kelp-init");
+        if (access(path, X_OK) < 0) {
+                int r = err_sys(reterr, errno, "'%s'", path);
+
+                return err_hint(
+                    reterr, r,
+                    "the monitor's program file could be changed from inside a container, and "
+                    "kelp-init, which prevents that, is missing: install it beside kelp-monitor");
+        }
+        plan_use_init(p, path, true);
+        return 0;
+}
+
+static int plan_init(struct launch_plan *p, struct err **reterr)
+{
+        const struct spec *s = p->spec;
+        AUTO_FREE char *found = NULL;
+        const char *path = s->init_path;
+
+        if (!s->init)
+                return launch_plan_protect_exe(p, reterr);
+        if (!path)
+                path = found = process_helper_path("kelp-init");
+        if (access(path, X_OK) < 0)
+                return err_sys(reterr, errno, "init '%s'", path);
+        plan_use_init(p, path, false);
+        return 0;
+}
+
+/* ---- privileges ---- */
+
+static void plan_caps(struct launch_plan *p, bool all)
+{
+        const struct spec_process *process = p->process;
+        uint64_t known = caps_known();
+
+        p->caps_known = known;
+        p->caps = (struct apply_caps){
+            .bounding = all ? known : process->cap_bounding & known,
+            .effective = all ? known : process->cap_effective & known,
+            .permitted = all ? known : process->cap_permitted & known,
+            .inheritable = process->cap_inheritable & known,
+            .ambient = process->cap_ambient & known,
+        };
+}
+
+static int plan_filter(struct launch_plan *p, int cache_fd, struct err **reterr)
+{
+        const struct spec *s = p->spec;
+
+        switch (s->seccomp) {
+        case SPEC_SECCOMP_UNCONFINED:
+                p->new_keyring = true;
+                return 0;
+        case SPEC_SECCOMP_FILE:
+                p->new_keyring = true;
+                return seccomp_filter_get(s->seccomp_file, p->caps.bounding, cache_fd, &p->filter,
+                                          reterr);
+        case SPEC_SECCOMP_DEFAULT:
+        case SPEC_SECCOMP_COUNT:
+        default:
+                return seccomp_filter_get(NULL, p->caps.bounding, cache_fd, &p->filter, reterr);
+        }
+}
+
+static void plan_limits(struct launch_plan *p)
+{
+        const struct spec_process *process = p->process;
+
+        p->rlimits = xcalloc(process->n_rlimits + 1, sizeof(*p->rlimits));
+        for (size_t i = 0; i < process->n_rlimits; i++)
+                p->rlimits[i] = (struct apply_rlimit){
+                    .resource = process->rlimits[i].resource,
+                    .soft = process->rlimits[i].soft,
+                    .hard = process->rlimits[i].hard,
+                };
+        if (process->oom_score_adj != INT64_MIN)
+                p->oom_score = xasprintf("%jd", (intmax_t)process->oom_score_adj);
+}
+
+int launch_plan_process(struct launch_plan *p, bool all_caps, int cache_fd, struct err **reterr)
+{
+        int r;
+
+        r = plan_program(p, reterr);
+        if (r < 0)
+                return r;
+        p->no_new_privs = p->process->no_new_privileges;
+        p->no_setgroups = p->spec->rootless_one_id;
+        p->keep_groups = strv_contains(&p->process->groups, "keep-groups");
+        if (p->keep_groups && p->process->groups.n > 1)
+                return err_new(reterr, ERR_USAGE,
+                               "keep-groups cannot be combined with other groups");
+        plan_caps(p, all_caps);
+        plan_limits(p);
+        return plan_filter(p, cache_fd, reterr);
+}
+
+/* ---- namespaces ---- */
+
+static int plan_join(struct launch_plan *p, enum spec_ns ns, struct err **reterr)
+{
+        const char *path = p->spec->ns[ns].path;
+        struct launch_join *j = &p->joins[p->n_joins];
+
+        if (ns == SPEC_NS_MOUNT) {
+                (void)err_new(reterr, ERR_UNSUPPORTED, "join mount namespace '%s'", path);
+                return err_hint(
+                    reterr, -EOPNOTSUPP,
+                    "a container gets its own root file system; use exec to run a program in "
+                    "another container's");
+        }
+        j->fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (j->fd < 0)
+                return err_sys(reterr, errno, "join %s namespace '%s'", plan_ns[ns].name, path);
+        j->nstype = plan_ns[ns].flag;
+        j->name = plan_ns[ns].name;
+        p->n_joins++;
+        return 0;
+}
+
+static int plan_namespaces(struct launch_plan *p, struct err **reterr)
+{
+        const struct spec *s = p->spec;
+        int r;
+
+        if (!s->ns[SPEC_NS_MOUNT].enabled)
+                return err_new(reterr, ERR_INVALID, "a container needs a mount namespace");
+        for (int i = 0; i < SPEC_NS_COUNT; i++) {
+                if (!s->ns[i].enabled)
+                        continue;
+                if (!s->ns[i].path) {
+                        p->clone_flags |= (uint64_t)plan_ns[i].flag;
+                        continue;
+                }
+                r = plan_join(p, (enum spec_ns)i, reterr);
+                if (r < 0)
+                        return r;
+        }
+        p->write_maps = (p->clone_flags & CLONE_NEWUSER) != 0;
+        p->loopback = (p->clone_flags & CLONE_NEWNET) != 0;
+        if (p->write_maps && (s->uid_map.n == 0 || s->gid_map.n == 0))
+                return err_new(reterr, ERR_INVALID, "the container's user namespace has no id map");
+        return 0;
+}
+
+/* The child opens everything itself, in its own mount namespace, so it needs the data root by name. */
+static int plan_data_root(int root_fd, char buf[PATH_MAX], struct err **reterr)
+{
+        char link[FD_PATH_MAX];
+        ssize_t n = readlink(fd_path(root_fd, link), buf, PATH_MAX - 1);
+
+        if (n < 0)
+                return err_sys(reterr, errno, "find the data root");
+        buf[n] = '\0';
+        return 0;
+}
+
+int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret,
+                    struct err **reterr)
+{
+        AUTO(launch_plan_freep) struct launch_plan *p = launch_plan_alloc(s, &s->process);
+        char data_root[PATH_MAX];
+        int r;
+
+        r = plan_namespaces(p, reterr);
+        if (r < 0)
+                return r;
+        r = launch_plan_process(p, false, cache_fd, reterr);
+        if (r < 0)
+                return r;
+        r = plan_init(p, reterr);
+        if (r < 0)
+                return r;
+        p->order = p->no_new_privs ? launch_order_run : launch_order_run_early_filter;
+        r = plan_data_root(root_fd, data_root, reterr);
+        if (r < 0)
+                return r;
+        r = rootfs_new(s, data_root, &p->rootfs, reterr);
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(p);
+        return 0;
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Theory of operation
+ *
+ * The monitor's side of stage.h. It is single-threaded, so a plain clone copies all of it. Signals are blocked across the clone: a handler of the
+ * monitor's must not run in the child. Whatever fails, the child is killed by its pidfd and waited for; its namespaces, and
+ * with them its mounts, end with it.
+ *
+ * Where namespaces are joined there is a process in between: it enters them, makes the child as the monitor's (CLONE_PARENT), reports it,
+ * and ends. The monitor itself never enters anything.
+ */
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "launch/launch_internal.h"
+#include "rootfs/rootfs.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct spawn {
+        struct launch_plan *plan;
+        int sock;  /* our end */
+        pid_t pid; /* the child */
+        int pidfd;
+        int between; /* pidfd of the process in between; -EBADF: none */
+        int terminal;
+};
+
+static void reap(int *pidfd)
+{
+        if (*pidfd < 0)
+                return;
+        (void)sys_pidfd_send_signal(*pidfd, SIGKILL);
+        while (waitid(P_PIDFD, (id_t)*pidfd, NULL, WEXITED) < 0 && errno == EINTR)
+                ;
+        *pidfd = fd_close(*pidfd);
+}
+
+/* ---- words for what failed ---- */
+
+static const struct {
+        int stage, errnum; /* errnum 0: any */
+        const char *hint;
+} spawn_hints[] = {
+    {STAGE_MOUNTS, EPERM,
+     "an outer container hides parts of /proc or /sys, and the kernel then refuses new ones: run "
+     "it with "
+     "unmasked paths"},
+    {STAGE_MOUNTS, EROFS,
+     "the mount point does not exist in the image and cannot be made, since the root is read-only"},
+    {STAGE_MOUNTS, ELOOP, "the image has a symbolic link where a directory must be"},
+    {STAGE_MOUNTS, ENOTDIR, "source and target must both be directories, or both be files"},
+    {STAGE_SOURCES, EINVAL,
+     "other file systems are mounted below it, and the kernel locks them together: use a recursive "
+     "bind"},
+    {STAGE_IDS, EINVAL, "the id is not part of the container's id map: see --userns and --uidmap"},
+    {STAGE_LIMITS, EPERM, "a hard limit cannot be raised above the caller's own"},
+    {STAGE_IDS, EDQUOT, "the user's key quota is used up: see /proc/key-users"},
+    {STAGE_ROOT, EPERM, "the kernel refuses overlay to users: try --storage-driver fuse-overlayfs"},
+    {STAGE_JOIN, EPERM,
+     "the namespace belongs to another container's user namespace, which must be joined as well"},
+};
+
+static int add_hint(int stage, int errnum, int r, struct err **reterr)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(spawn_hints); i++) {
+                if (spawn_hints[i].stage == stage && spawn_hints[i].errnum == errnum)
+                        return err_hint(reterr, r, "%s", spawn_hints[i].hint);
+        }
+        return r;
+}
+
+/* The program itself: Docker's words and exit codes. */
+static int exec_failed(const struct child_report *report, struct err **reterr)
+{
+        const char *name = report->note.object, *detail = report->note.detail;
+        int r;
+
+        if (report->value == ENOENT && detail[0] == '\0' && !strchr(name, '/'))
+                return err_new(reterr, ERR_EXEC_MISSING,
+                               "exec '%s': executable file not found in $PATH", name);
+        r = err_sys(reterr, report->value, "exec '%s'%s%s", name, detail[0] ? ": " : "", detail);
+        r = err_set_kind(reterr, r, report->value == ENOENT ? ERR_EXEC_MISSING : ERR_EXEC_DENIED);
+        if (report->value == ENOEXEC)
+                return err_hint(reterr, r,
+                                "the program is for another architecture, or a script without an "
+                                "interpreter line (#!)");
+        if (report->value == ENOENT && detail[0])
+                return err_hint(
+                    reterr, r,
+                    "its interpreter line or dynamic loader names a file that the image lacks");
+        return r;
+}
+
+static int report_failed(const struct child_report *report, struct err **reterr)
+{
+        const char *what = stage_what((enum stage)report->stage);
+        const struct child_note *n = &report->note;
+        int errnum = report->value > 0 ? report->value : EPROTO, r;
+
+        if (report->stage == STAGE_EXEC)
+                return exec_failed(report, reterr);
+        if (report->stage == STAGE_USER && errnum == ENOENT)
+                return err_new(reterr, ERR_USAGE, "%s '%s': %s", what, n->object,
+                               n->detail[0] ? n->detail : "not found");
+        if (n->object[0] && n->detail[0])
+                r = err_sys(reterr, errnum, "%s '%s': %s", what, n->object, n->detail);
+        else if (n->object[0])
+                r = err_sys(reterr, errnum, "%s '%s'", what, n->object);
+        else
+                r = err_sys(reterr, errnum, "%s", what);
+        return add_hint(report->stage, errnum, r, reterr);
+}
+
+/* ---- the handshake ---- */
+
+static int clone_failed(int r, struct err **reterr)
+{
+        r = err_sys(reterr, -r, "create the container's namespaces");
+        if (r == -EPERM)
+                return err_hint(
+                    reterr, r,
+                    "unprivileged user namespaces are disabled on this host: see kelp doctor");
+        if (r == -ENOSPC || r == -EUSERS)
+                return err_hint(
+                    reterr, r,
+                    "a limit on namespaces is reached: see /proc/sys/user/ and user_namespaces(7)");
+        if (r == -EAGAIN)
+                return err_hint(reterr, r, "the limit on processes is reached: see ulimit -u");
+        return r;
+}
+
+static int spawn_clone(struct spawn *s, const struct launch_io *io, int child_sock,
+                       struct err **reterr)
+{
+        bool join = s->plan->n_joins > 0;
+        sigset_t all, mask;
+        int pidfd = -EBADF;
+        pid_t pid;
+
+        (void)sigfillset(&all);
+        (void)sigprocmask(SIG_SETMASK, &all, &mask);
+        pid = sys_clone(join ? 0 : s->plan->clone_flags, &pidfd, -EBADF);
+        if (pid == 0 && join)
+                child_join_main(s->plan, io, child_sock, &mask);
+        if (pid == 0)
+                child_main(s->plan, io, child_sock, &mask);
+        (void)sigprocmask(SIG_SETMASK, &mask, NULL);
+        if (pid < 0)
+                return clone_failed(pid, reterr);
+        if (join) {
+                s->between = pidfd;
+                return 0;
+        }
+        s->pid = pid;
+        s->pidfd = pidfd;
+        return 0;
+}
+
+/* EOF: it died without a word, as by the OOM killer. */
+static int receive_failed(int r, struct err **reterr)
+{
+        if (r == -ECONNRESET)
+                return err_new(reterr, ERR_INVALID,
+                               "the container's first process was killed while it started");
+        return err_sys(reterr, -r, "hear from the container's first process");
+}
+
+static int spawn_joined(struct spawn *s, struct err **reterr)
+{
+        struct child_report report;
+        int fd = -EBADF, r;
+
+        r = sync_recv(s->sock, &report, &fd);
+        if (r < 0)
+                return receive_failed(r, reterr);
+        if (report.what == REPORT_FAILED) {
+                (void)fd_close(fd);
+                return report_failed(&report, reterr);
+        }
+        if (report.what != REPORT_JOINED || fd < 0 || report.value <= 0) {
+                (void)fd_close(fd);
+                return err_sys(reterr, EPROTO, "join namespaces");
+        }
+        s->pid = report.value;
+        s->pidfd = fd;
+        while (waitid(P_PIDFD, (id_t)s->between, NULL, WEXITED) < 0 && errno == EINTR)
+                ;
+        s->between = fd_close(s->between);
+        return 0;
+}
+
+static int spawn_maps(struct spawn *s, struct err **reterr)
+{
+        struct child_report go = {.what = REPORT_GO_IDMAP, .stage = STAGE_IDMAP};
+        int r;
+
+        if (s->plan->write_maps) {
+                r = idmap_write(s->pid, &s->plan->spec->uid_map, &s->plan->spec->gid_map, reterr);
+                if (r < 0)
+                        return r;
+        }
+        r = sync_send(s->sock, &go, -EBADF);
+        /* A child that failed before it came to read is told apart by the report that it left. */
+        return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? receive_failed(r, reterr) : 0;
+}
+
+/* Until EOF after NEXT_IS_EXEC. */
+static int spawn_follow(struct spawn *s, struct err **reterr)
+{
+        struct child_report report;
+        bool ready = false;
+
+        for (;;) {
+                int fd = -EBADF, r = sync_recv(s->sock, &report, &fd);
+
+                if (r == -ECONNRESET && ready)
+                        return 0;
+                if (r < 0)
+                        return receive_failed(r, reterr);
+                if (report.what == REPORT_FAILED) {
+                        (void)fd_close(fd);
+                        return report_failed(&report, reterr);
+                }
+                if (report.what != REPORT_NEXT_IS_EXEC || ready) {
+                        (void)fd_close(fd);
+                        return err_sys(reterr, EPROTO, "hear from the container's first process");
+                }
+                ready = true;
+                s->terminal = fd;
+        }
+}
+
+static int spawn_run(struct spawn *s, const struct launch_io *io, struct err **reterr)
+{
+        AUTO_CLOSE int theirs = -EBADF;
+        int pair[2], r;
+
+        r = fd_socketpair(SOCK_SEQPACKET, pair, reterr);
+        if (r < 0)
+                return r;
+        s->sock = pair[0];
+        theirs = pair[1];
+        r = spawn_clone(s, io, theirs, reterr);
+        if (r < 0)
+                return r;
+        theirs = fd_close(theirs);
+        if (s->between >= 0) {
+                r = spawn_joined(s, reterr);
+                if (r < 0)
+                        return r;
+        }
+        if (s->plan->rootfs) {
+                r = spawn_maps(s, reterr);
+                if (r < 0)
+                        return r;
+        }
+        r = spawn_follow(s, reterr);
+        if (r == 0 && s->plan->process->terminal && s->terminal < 0)
+                return err_sys(reterr, EPROTO, "open a terminal");
+        return r;
+}
+
+int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
+                 struct err **reterr)
+{
+        struct spawn s = {
+            .plan = p, .sock = -EBADF, .pidfd = -EBADF, .between = -EBADF, .terminal = -EBADF};
+        int r;
+
+        if (io->n_preserve > LAUNCH_PRESERVE_MAX)
+                return err_new(reterr, ERR_USAGE, "more than %d descriptors to preserve",
+                               LAUNCH_PRESERVE_MAX);
+        r = spawn_run(&s, io, reterr);
+        (void)fd_close(s.sock);
+        if (r == 0 && s.terminal >= 0)
+                r = fd_set_nonblock(s.terminal, true, reterr);
+        if (r < 0) {
+                reap(&s.pidfd);
+                reap(&s.between);
+                (void)fd_close(s.terminal);
+                return r;
+        }
+        ret->pid = s.pid;
+        ret->pidfd = s.pidfd;
+        ret->terminal = s.terminal;
+        return 0;
+}
+
+int launch_start(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
+                 struct err **reterr)
+{
+        int r;
+
+        *ret = (struct launched){.pidfd = -EBADF, .terminal = -EBADF, .helper_pidfd = -EBADF};
+        r = rootfs_start_helper(p->rootfs, &ret->helper, &ret->helper_pidfd, reterr);
+        if (r < 0)
+                return r;
+        r = launch_spawn(p, io, ret, reterr);
+        if (r < 0) {
+                reap(&ret->helper_pidfd);
+                ret->helper = 0;
+        }
+        return r;
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * rootfs/child — the child's half of the root file system: between clone and exec, raw system calls only, no allocation.
+ *
+ * The parent's half (rootfs.h) has written everything down as a list of operations. The child first opens what belongs to the
+ * host (with the caller's own ids and groups), then, as root of its namespace, mounts it all below a descriptor of the new
+ * root, and at last pivots. Every target is a path that the image can booby-trap, so it is resolved by openat2 inside the root and then used
+ * as a descriptor; the kernel's own file systems are mounted only where no symbolic link is on the way.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What a failing step was about: copied into the report to the parent. */
+struct child_note {
+        char object[128]; /* a path, a name */
+        char detail[112]; /* the kernel's own words, "" when it had none */
+};
+void child_note_set(struct child_note *n, const char *object);
+void child_note_detail(struct child_note *n, const char *detail);
+
+struct rootfs_param {
+        const char *key, *value; /* value NULL: a flag */
+};
+
+enum rootfs_op_kind { ROOTFS_OP_BIND, ROOTFS_OP_FS };
+struct rootfs_op {
+        enum rootfs_op_kind kind;
+        const char *target; /* inside the container */
+        const char *source; /* BIND: path on the host */
+        const char *fs;     /* FS: type */
+        const struct rootfs_param *params;
+        size_t n_params;
+        uint64_t attrs;       /* MOUNT_ATTR_* to set */
+        uint64_t propagation; /* MS_*; 0: as it comes */
+        bool recursive;       /* BIND: with the mounts below */
+        bool attrs_recursive, propagation_recursive;
+        bool copy_up;  /* tmpfs: filled with what the image has there */
+        bool or_empty; /* refused by the kernel: an empty read-only tmpfs in its place */
+        bool or_skip;  /* no such source: left out */
+        bool is_dev;   /* filled with the standard devices and links */
+        bool is_proc, is_pts;
+        bool no_links; /* target must be a real directory */
+};
+
+enum rootfs_root { ROOTFS_ROOT_OVERLAY, ROOTFS_ROOT_BIND, ROOTFS_ROOT_MOUNT };
+#define ROOTFS_DEV_NODES 6
+
+/* Read-only for the child but for the descriptors at the end, which are its own copy of the memory. */
+struct rootfs_plan {
+        enum rootfs_root root;
+        const char *
+            data_root; /* absolute; the new root is attached there, and relative layers refer to it */
+        const char *const *layers; /* topmost first */
+        size_t n_layers;
+        const char *upper, *work; /* NULL: none */
+        const char *bind;         /* BIND */
+        int mount_fd;             /* MOUNT: a detached mount made by the parent's helper */
+        bool bind_recursive, is_volatile, readonly;
+        bool raise_nofile; /* more descriptors than the soft limit allows */
+
+        const struct rootfs_op *ops;
+        size_t n_ops;
+        const char *const *masked, *const *readonly_paths;
+        size_t n_masked, n_readonly;
+        const struct rootfs_param *sysctls; /* key: path below /proc/sys */
+        size_t n_sysctls;
+        const char
+            *containerenv; /* content of /run/.containerenv; NULL: neither it nor /.dockerenv */
+        bool want_console; /* an empty /dev/console to mount the terminal on */
+
+        int *trees; /* per op: the cloned source of a bind */
+        int *layer_fds;
+        int upper_fd, work_fd, attach_fd, root_fd, proc_fd, pts_fd;
+        int dev_trees[ROOTFS_DEV_NODES];
+};
+
+/* Stage "sources". Should: open every path of the host while the caller's ids and groups are ours. Mustn't: need mapped ids. */
+int rootfs_child_open(struct rootfs_plan *p, struct child_note *note);
+/* Stage "root". Needs CAP_SYS_ADMIN in the namespace that owns the mount namespace, and mapped ids: a file system remembers who mounted it. */
+int rootfs_child_mount_root(struct rootfs_plan *p, struct child_note *note);
+/* Stage "mounts": the operations in order. Before the pivot: a fresh /proc or /sys is only granted while the old one is in sight. */
+int rootfs_child_mount_all(struct rootfs_plan *p, struct child_note *note);
+/* Stage "sysctls": written through the container's own /proc, before "paths" makes it read-only. */
+int rootfs_child_sysctls(const struct rootfs_plan *p, struct child_note *note);
+/* Stage "paths": masked and read-only paths, the read-only root. After every mount target was made. */
+int rootfs_child_paths(const struct rootfs_plan *p, struct child_note *note);
+/* Stage "pivot". Point of no return for names of the host: afterwards only descriptors lead out. They are closed by a later stage. */
+int rootfs_child_pivot(const struct rootfs_plan *p, struct child_note *note);

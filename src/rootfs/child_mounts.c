@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/path.h"
+#include "base/sys.h"
+#include "rootfs/rootfs_internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* ---- /dev ---- */
+
+/* An empty file in our own tmpfs, to mount a device on. */
+static int dev_file(int dev, const char *name)
+{
+        return mknodat(dev, name, S_IFREG | 0666, 0) < 0 ? -errno : 0;
+}
+
+int rootfs_child_fill_dev(struct rootfs_plan *p, int dev_mount, struct child_note *note)
+{
+        static const struct {
+                const char *name, *to;
+        } links[] = {
+            {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"},
+            {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
+            {"core", "/proc/kcore"},       {"ptmx", "pts/ptmx"},
+        };
+        int r;
+
+        for (size_t i = 0; i < ROOTFS_DEV_NODES; i++) {
+                child_note_set(note, rootfs_dev_names[i]);
+                r = dev_file(dev_mount, rootfs_dev_names[i]);
+                if (r == 0)
+                        r = sys_move_mount(p->dev_trees[i], "", dev_mount, rootfs_dev_names[i],
+                                           MOVE_MOUNT_F_EMPTY_PATH);
+                if (r < 0)
+                        return r;
+                (void)sys_close(p->dev_trees[i]);
+        }
+        for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+                child_note_set(note, links[i].name);
+                if (symlinkat(links[i].to, dev_mount, links[i].name) < 0)
+                        return -errno;
+        }
+        child_note_set(note, "console");
+        return p->want_console ? dev_file(dev_mount, "console") : 0;
+}
+
+/* ---- operations ---- */
+
+static int op_set_attrs(const struct rootfs_op *op, int tree)
+{
+        bool together = op->attrs_recursive == op->propagation_recursive;
+        int r = 0;
+
+        if (op->attrs || (together && op->propagation)) {
+                /* A time policy is a field, not a bit: the kernel wants it cleared before it is set. */
+                uint64_t clear = op->attrs & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0;
+
+                r = sys_mount_setattr(tree, "",
+                                      AT_EMPTY_PATH | (op->attrs_recursive ? AT_RECURSIVE : 0U),
+                                      op->attrs, clear, together ? op->propagation : 0);
+        }
+        if (r == 0 && !together && op->propagation)
+                r = sys_mount_setattr(
+                    tree, "", AT_EMPTY_PATH | (op->propagation_recursive ? AT_RECURSIVE : 0U), 0, 0,
+                    op->propagation);
+        return r;
+}
+
+static int op_bind(const struct rootfs_plan *p, size_t i)
+{
+        const struct rootfs_op *op = &p->ops[i];
+        struct stat st;
+        int target, r;
+
+        if (fstat(p->trees[i], &st) < 0)
+                return -errno;
+        target = rootfs_target(p->root_fd, op->target, S_ISDIR(st.st_mode), op->no_links);
+        if (target < 0)
+                return target;
+        r = op_set_attrs(op, p->trees[i]);
+        if (r == 0)
+                r = rootfs_attach(p->trees[i], target);
+        (void)sys_close(target);
+        (void)sys_close(p->trees[i]);
+        return r;
+}
+
+/* What the image has in a directory that a tmpfs is about to cover. */
+static int op_copy_up(int mounted, int target)
+{
+        int from = openat(target, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), to, r;
+
+        if (from < 0)
+                return -errno;
+        to = openat(mounted, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        r = to < 0 ? -errno : rootfs_copy_tree(from, to);
+        if (to >= 0)
+                (void)sys_close(to);
+        (void)sys_close(from);
+        return r;
+}
+
+static int op_make_fs(const struct rootfs_op *op, struct child_note *note)
+{
+        static const struct rootfs_param empty[] = {{"mode", "0555"}, {"nr_inodes", "1"}};
+        int fd = rootfs_fs_mount(op->fs, op->params, op->n_params,
+                                 op->copy_up ? op->attrs & ~(uint64_t)MOUNT_ATTR_RDONLY : op->attrs,
+                                 note);
+
+        if (fd < 0 && op->or_empty)
+                return rootfs_fs_mount("tmpfs", empty, 2, op->attrs | MOUNT_ATTR_RDONLY, note);
+        return fd;
+}
+
+static int op_fs(struct rootfs_plan *p, const struct rootfs_op *op, struct child_note *note)
+{
+        int target = rootfs_target(p->root_fd, op->target, true, op->no_links), fd, r;
+
+        if (target < 0)
+                return target;
+        fd = op_make_fs(op, note);
+        r = fd < 0 ? fd : 0;
+        if (r == 0 && op->copy_up)
+                r = op_copy_up(fd, target);
+        if (r == 0 && op->copy_up && (op->attrs & MOUNT_ATTR_RDONLY))
+                r = sys_mount_setattr(fd, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, 0, 0);
+        if (r == 0 && op->propagation)
+                r = sys_mount_setattr(fd, "", AT_EMPTY_PATH, 0, 0, op->propagation);
+        if (r == 0)
+                r = rootfs_attach(fd, target);
+        if (r == 0 && op->is_dev)
+                r = rootfs_child_fill_dev(p, fd, note);
+        (void)sys_close(target);
+        if (fd < 0)
+                return r;
+        if (r == 0 && op->is_proc)
+                p->proc_fd = fd;
+        else if (r == 0 && op->is_pts)
+                p->pts_fd = fd;
+        else
+                (void)sys_close(fd);
+        return r;
+}
+
+/*
+ * Marks by which programs know that they are in a container. Best effort: an image that is mounted read-only and lacks them
+ * cannot get them, and works without.
+ */
+static void write_marks(const struct rootfs_plan *p)
+{
+        static const int flags = O_CREAT | O_WRONLY | O_TRUNC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY;
+        int fd = path_open_in_root_raw(p->root_fd, "/.dockerenv", flags, 0644);
+
+        if (fd >= 0)
+                (void)sys_close(fd);
+        fd = path_mkdir_in_root_raw(p->root_fd, "/run", 0755);
+        if (fd >= 0)
+                (void)sys_close(fd);
+        fd = path_open_in_root_raw(p->root_fd, "/run/.containerenv", flags, 0644);
+        if (fd >= 0) {
+                (void)sys_write(fd, p->containerenv, strlen(p->containerenv));
+                (void)sys_close(fd);
+        }
+}
+
+int rootfs_child_mount_all(struct rootfs_plan *p, struct child_note *note)
+{
+        for (size_t i = 0; i < p->n_ops; i++) {
+                const struct rootfs_op *op = &p->ops[i];
+                int r = 0;
+
+                child_note_set(note, op->target);
+                if (op->kind == ROOTFS_OP_FS)
+                        r = op_fs(p, op, note);
+                else if (p->trees[i] >= 0)
+                        r = op_bind(p, i);
+                if (r < 0)
+                        return r;
+        }
+        if (p->containerenv)
+                write_marks(p);
+        return 0;
+}
+
+/* ---- sysctls ---- */
+
+int rootfs_child_sysctls(const struct rootfs_plan *p, struct child_note *note)
+{
+        for (size_t i = 0; i < p->n_sysctls; i++) {
+                const struct rootfs_param *s = &p->sysctls[i];
+                ssize_t n;
+                int fd;
+
+                child_note_set(note, s->key);
+                if (p->proc_fd < 0)
+                        return -ENOENT;
+                /* proc_fd is the root of a proc file system that we made: nothing in it is the image's. */
+                fd = openat(p->proc_fd, s->key, O_WRONLY | O_CLOEXEC);
+                if (fd < 0)
+                        return -errno;
+                n = sys_write(fd, s->value, strlen(s->value));
+                (void)sys_close(fd);
+                if (n < 0)
+                        return (int)n;
+        }
+        return 0;
+}
+
+/* ---- masked and read-only paths ---- */
+
+/* One empty read-only tmpfs covers every masked directory: the first is made, the others are clones of it. */
+static int mask_directory(int target, int *empty)
+{
+        static const struct rootfs_param params[] = {{"mode", "0555"}, {"nr_inodes", "1"}};
+        struct child_note ignored;
+        int tree, r;
+
+        if (*empty < 0)
+                tree = rootfs_fs_mount("tmpfs", params, 2,
+                                       MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
+                                           MOUNT_ATTR_NOEXEC,
+                                       &ignored);
+        else
+                tree = sys_open_tree(*empty, "", OPEN_TREE_CLONE | AT_EMPTY_PATH);
+        if (tree < 0)
+                return tree;
+        r = rootfs_attach(tree, target);
+        if (r == 0 && *empty < 0)
+                *empty = tree;
+        else
+                (void)sys_close(tree);
+        return r;
+}
+
+static int mask_file(int target)
+{
+        int tree = sys_open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE), r;
+
+        if (tree < 0)
+                return tree;
+        r = rootfs_attach(tree, target);
+        (void)sys_close(tree);
+        return r;
+}
+
+static int mask_path(const struct rootfs_plan *p, const char *path, int *empty)
+{
+        int target = path_open_in_root_raw(p->root_fd, path, O_PATH, 0), r;
+        struct stat st;
+
+        if (target == -ENOENT || target == -ENOTDIR)
+                return 0;
+        if (target < 0)
+                return target;
+        if (fstat(target, &st) < 0)
+                r = -errno;
+        else
+                r = S_ISDIR(st.st_mode) ? mask_directory(target, empty) : mask_file(target);
+        (void)sys_close(target);
+        return r;
+}
+
+static int make_readonly(const struct rootfs_plan *p, const char *path)
+{
+        int target = path_open_in_root_raw(p->root_fd, path, O_PATH, 0), tree, r;
+
+        if (target == -ENOENT || target == -ENOTDIR)
+                return 0;
+        if (target < 0)
+                return target;
+        tree = sys_open_tree(target, "", OPEN_TREE_CLONE | AT_EMPTY_PATH | AT_RECURSIVE);
+        r = tree < 0 ? tree
+                     : sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, MOUNT_ATTR_RDONLY,
+                                         0, 0);
+        if (r == 0)
+                r = rootfs_attach(tree, target);
+        if (tree >= 0)
+                (void)sys_close(tree);
+        (void)sys_close(target);
+        return r;
+}
+
+int rootfs_child_paths(const struct rootfs_plan *p, struct child_note *note)
+{
+        int empty = -EBADF, r = 0;
+
+        /* Read-only first: a clone taken later would have to carry the masks below it along. */
+        for (size_t i = 0; i < p->n_readonly && r == 0; i++) {
+                child_note_set(note, p->readonly_paths[i]);
+                r = make_readonly(p, p->readonly_paths[i]);
+        }
+        for (size_t i = 0; i < p->n_masked && r == 0; i++) {
+                child_note_set(note, p->masked[i]);
+                r = mask_path(p, p->masked[i], &empty);
+        }
+        if (empty >= 0)
+                (void)sys_close(empty);
+        if (r == 0 && p->readonly) {
+                child_note_set(note, "/");
+                r = sys_mount_setattr(p->root_fd, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, 0, 0);
+        }
+        return r;
+}

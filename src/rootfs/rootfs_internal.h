@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* What the files of rootfs/ share; all child-safe. */
+#include "rootfs/child.h"
+
+#include <stdbool.h>
+
+extern const char *const rootfs_dev_names[ROOTFS_DEV_NODES]; /* "null", … */
+
+/* A detached mount of a file system; the kernel's words go to @note. -errno. */
+int rootfs_fs_mount(const char *fs, const struct rootfs_param *params, size_t n, uint64_t attrs,
+                    struct child_note *note);
+/* Mount @tree on the O_PATH descriptor @target. */
+int rootfs_attach(int tree, int target);
+/* O_PATH descriptor of a mount point, made when missing: a directory, or an empty file. */
+int rootfs_target(int root, const char *path, bool directory, bool no_links);
+/* Copies the content of directory @from into directory @to: owners, modes, links; devices and sockets are left out. */
+int rootfs_copy_tree(int from, int to);
+int rootfs_child_fill_dev(struct rootfs_plan *p, int dev_mount, struct child_note *note);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "security/filter.h"
+
+#include "base/alloc.h"
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/process.h"
+#include "base/str.h"
+#include "config.h"
+#include "security/seccomp_cache.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SECCOMP_REPLY_MAX 65536
+
+static char *seccomp_readable_take(char *path)
+{
+        if (access(path, R_OK) == 0)
+                return path;
+        free(path);
+        return NULL;
+}
+
+/* In a build tree the profile lies beside the helper programs; installed, in the data directory. */
+static char *seccomp_own_profile(void)
+{
+        AUTO_FREE char *helper = process_helper_path("kelp-seccomp");
+        char *slash = strrchr(helper, '/'), *path;
+
+        path = seccomp_readable_take(
+            xasprintf("%.*s/src/security/seccomp.json", (int)(slash - helper), helper));
+        if (path)
+                return path;
+        path = seccomp_readable_take(xasprintf("%.*s/seccomp.json", (int)(slash - helper), helper));
+        if (path)
+                return path;
+        return xstrdup(KELP_DATADIR "/kelp/seccomp.json");
+}
+
+char *seccomp_default_profile(void)
+{
+        const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
+        char *path = NULL;
+
+        if (config && config[0] == '/')
+                path = seccomp_readable_take(xasprintf("%s/containers/seccomp.json", config));
+        else if (home && home[0] == '/')
+                path = seccomp_readable_take(xasprintf("%s/.config/containers/seccomp.json", home));
+        if (!path)
+                path = seccomp_readable_take(xstrdup("/etc/containers/seccomp.json"));
+        return path ? path : seccomp_own_profile();
+}
+
+/* What the program said: nothing and 0, or an encoded error and something else. */
+static int seccomp_verdict(int code, const char *text, size_t len, struct err **reterr)
+{
+        AUTO_JSON *obj = NULL;
+        int r;
+
+        if (code == 0)
+                return 0;
+        if (len == 0)
+                return err_new(reterr, ERR_INVALID, "kelp-seccomp ended with %d and no reason",
+                               code);
+        r = json_parse(text, len, "kelp-seccomp", &obj, reterr);
+        if (r < 0)
+                return r;
+        return err_decode(reterr, obj);
+}
+
+/* Runs kelp-seccomp, which writes the filter into the cache under the same key. */
+static int seccomp_compile(const char *profile, const char *key, uint64_t caps, int cache_fd,
+                           struct err **reterr)
+{
+        AUTO_FREE char *helper = process_helper_path("kelp-seccomp"), *text = NULL;
+        AUTO_CLOSE int pidfd = -EBADF, rd = -EBADF, wr = -EBADF;
+        char mask[20];
+        char *argv[] = {(char *)"kelp-seccomp", (char *)profile, mask, (char *)key, NULL};
+        int pipe_fds[2], fds[4], code, r;
+        struct process_spawn_opts opts = {
+            .path = helper,
+            .argv = argv,
+            .fds = fds,
+            .n_fds = ARRAY_SIZE(fds),
+            .reset_signals = true,
+            .death_signal = 9,
+        };
+        size_t len;
+        pid_t pid;
+
+        (void)snprintf(mask, sizeof(mask), "%" PRIx64, caps);
+        r = fd_pipe(pipe_fds, reterr);
+        if (r < 0)
+                return r;
+        rd = pipe_fds[0];
+        wr = pipe_fds[1];
+        fds[0] = -EBADF;
+        fds[1] = wr;
+        fds[2] = STDERR_FILENO;
+        fds[3] = cache_fd;
+        r = process_spawn(&opts, &pid, &pidfd, reterr);
+        if (r < 0)
+                return r;
+        wr = fd_close(wr);
+        r = io_read_fd(rd, "kelp-seccomp", SECCOMP_REPLY_MAX, &text, &len, reterr);
+        if (r < 0)
+                return r;
+        code = process_wait(pidfd, reterr);
+        if (code < 0)
+                return code;
+        return seccomp_verdict(code, text, len, reterr);
+}
+
+int seccomp_filter_get(const char *profile, uint64_t caps, int cache_fd, struct seccomp_filter *ret,
+                       struct err **reterr)
+{
+        AUTO_FREE char *path = profile ? xstrdup(profile) : seccomp_default_profile(), *key = NULL;
+        int r;
+
+        r = seccomp_cache_key(path, caps, &key, reterr);
+        if (r < 0)
+                return r;
+        if (seccomp_cache_read(cache_fd, key, ret) == 0)
+                return 0;
+        r = seccomp_compile(path, key, caps, cache_fd, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "compile seccomp profile '%s'", path);
+        r = seccomp_cache_read(cache_fd, key, ret);
+        if (r < 0)
+                return err_new(reterr, ERR_INVALID,
+                               "seccomp profile '%s': the compiled filter is not in the cache",
+                               path);
+        return 0;
+}
