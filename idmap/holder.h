@@ -22,10 +22,10 @@ enum { HOLDER_FD_LOCK = 3, HOLDER_FD_RUNTIME = 4, HOLDER_FD_COUNT };
 struct holder_record {
         char nonce[HOLDER_NONCE_LEN + 1];
         struct process_id process;
-        uint32_t uid, gid;      /* effective ids of who made it */
-        char *parent_ns, *ns;   /* "dev:inode" of the namespace U was made in, and of U */
-        char *identity;         /* holder_identity() from before the ranges were read */
-        uint64_t made;          /* CLOCK_BOOTTIME, ns */
+        uint32_t uid, gid;    /* effective ids of who made it */
+        char *parent_ns, *ns; /* "dev:inode" of the namespace U was made in, and of U */
+        char *identity;       /* holder_identity() from before the ranges were read */
+        uint64_t made;        /* CLOCK_BOOTTIME, ns */
         enum idmap_tier tier;
         char *why, *remedy;
         struct id_map uid_map, gid_map;
@@ -33,7 +33,8 @@ struct holder_record {
 void holder_record_release(struct holder_record *r);
 
 struct json_object *holder_record_to_json(const struct holder_record *r);
-int holder_record_from_json(struct json_object *obj, struct holder_record *ret, struct err **reterr);
+int holder_record_from_json(struct json_object *obj, struct holder_record *ret,
+                            struct err **reterr);
 /* Reads the record if it is a regular file of our own that only we can write; also returns its descriptor, to be touched. */
 int holder_record_read(int runtime_fd, struct holder_record *ret, int *ret_fd, struct err **reterr);
 /* Opens U of the record (nsfs) after checking that it is the one meant. */

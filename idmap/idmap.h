@@ -19,17 +19,19 @@ struct err;
 struct dirs;
 struct json_object;
 
+/* [inside, inside+count) → [outside, outside+count) of the parent namespace */
 struct id_extent {
-        uint32_t inside, outside, count; /* [inside, inside+count) → [outside, outside+count) of the parent namespace */
+        uint32_t inside, outside, count;
 };
 struct id_map {
         struct id_extent *v;
         size_t n;
 };
 #define ID_MAP_MAX_EXTENTS 340 /* user_namespaces(7), Linux ≥ 4.15 */
-#define ID_NONE UINT32_MAX
+#define ID_NONE            UINT32_MAX
 
-enum idmap_tier { IDMAP_TIER_FULL, IDMAP_TIER_SHORT, IDMAP_TIER_ONE, IDMAP_TIER_COUNT }; /* ≥ 65536 ids; fewer; one */
+/* ≥ 65536 ids; fewer; one */
+enum idmap_tier { IDMAP_TIER_FULL, IDMAP_TIER_SHORT, IDMAP_TIER_ONE, IDMAP_TIER_COUNT };
 const char *idmap_tier_name(enum idmap_tier t); /* "full", "short", "one" */
 
 /* The user's namespace as it is right now. Maps are relative to the namespace of the caller (normally the initial one). */
@@ -37,7 +39,7 @@ struct idmap_userns {
         int fd; /* nsfs descriptor of U, usable with setns(CLONE_NEWUSER) */
         enum idmap_tier tier;
         struct id_map uid, gid;
-        char *why; /* why the tier is not full, in words; NULL when full */
+        char *why;    /* why the tier is not full, in words; NULL when full */
         char *remedy; /* what can be done about it, as a hint; NULL when full */
 };
 /* Finds the live holder, or starts one. The ranges are looked at again when /etc/subuid or /etc/subgid changed. Never waits for
@@ -58,27 +60,41 @@ uint32_t id_map_to_inside(const struct id_map *m, uint32_t outside);
 uint64_t id_map_total(const struct id_map *m);
 /* Container id → id of the caller's namespace: @inner (C → U) applied, then @outer (U → caller). Caller releases. */
 struct id_map id_map_compose(const struct id_map *inner, const struct id_map *outer);
-char *id_map_format(const struct id_map *m);               /* "0 1000 1\n1 100000 65536\n", as in /proc/PID/uid_map; caller owns */
+/* "0 1000 1\n1 100000 65536\n", as in /proc/PID/uid_map; caller owns */
+char *id_map_format(const struct id_map *m);
 int id_map_parse(const char *text, struct id_map *ret, struct err **reterr);
-bool id_map_equal(const struct id_map *a, const struct id_map *b); /* same ids to same ids, however they are cut into lines */
+/* Same ids to same ids, however they are cut into lines. */
+bool id_map_equal(const struct id_map *a, const struct id_map *b);
 
-enum idmap_mode { IDMAP_MODE_PRIVATE, IDMAP_MODE_HOST, IDMAP_MODE_KEEP_ID, IDMAP_MODE_EXPLICIT, IDMAP_MODE_COUNT };
+enum idmap_mode {
+        IDMAP_MODE_PRIVATE,
+        IDMAP_MODE_HOST,
+        IDMAP_MODE_KEEP_ID,
+        IDMAP_MODE_EXPLICIT,
+        IDMAP_MODE_COUNT
+};
 struct idmap_request {
         enum idmap_mode mode;
-        uint32_t keep_uid, keep_gid;          /* KEEP_ID: the caller appears as these; ID_NONE: the caller's own numbers */
-        struct id_map uid, gid;               /* EXPLICIT: --uidmap/--gidmap container:intermediate:size, relative to U; gid empty: as uid */
+        /* KEEP_ID: the caller appears as these; ID_NONE: the caller's own numbers */
+        uint32_t keep_uid, keep_gid;
+        /* EXPLICIT: --uidmap and --gidmap, container → U; an empty one is as the other */
+        struct id_map uid, gid;
 };
 /* Parses --userns and the --uidmap/--gidmap lists ("0:1:1000", amounts default 1). ERR_USAGE names the offending part. */
-int idmap_request_parse(const char *userns, char *const *uidmaps, char *const *gidmaps, struct idmap_request *ret, struct err **reterr);
+int idmap_request_parse(const char *userns, char *const *uidmaps, char *const *gidmaps,
+                        struct idmap_request *ret, struct err **reterr);
 void idmap_request_release(struct idmap_request *r);
 /* Container maps C → U for a request: no line crosses an extent of U (the kernel refuses such lines), at most
  * ID_MAP_MAX_EXTENTS lines. @caller_uid/gid: the caller's ids, for keep-id without numbers. Ids that U does not hold are an error that
  * names them and the remedy. HOST: both maps stay empty (no namespace of its own). */
-int idmap_plan(const struct idmap_request *r, const struct idmap_userns *u, uid_t caller_uid, gid_t caller_gid,
-               struct id_map *ret_uid, struct id_map *ret_gid, struct err **reterr);
+int idmap_plan(const struct idmap_request *r, const struct idmap_userns *u, uid_t caller_uid,
+               gid_t caller_gid, struct id_map *ret_uid, struct id_map *ret_gid,
+               struct err **reterr);
 /* Splits every line of @want at the extents of @parent; lines outside it are an error. */
-int id_map_split(const struct id_map *want, const struct id_map *parent, struct id_map *ret, struct err **reterr);
+int id_map_split(const struct id_map *want, const struct id_map *parent, struct id_map *ret,
+                 struct err **reterr);
 
 /* Writes the maps of a child that is in a new user namespace below ours. */
 int idmap_write(pid_t pid, const struct id_map *uid, const struct id_map *gid, struct err **reterr);
-struct json_object *id_map_to_json(const struct id_map *m); /* [{"containerID","hostID","size"}] as in runtime-spec */
+/* [{"containerID","hostID","size"}] as in runtime-spec */
+struct json_object *id_map_to_json(const struct id_map *m);

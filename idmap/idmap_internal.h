@@ -24,7 +24,8 @@ struct subid_ranges {
         struct idmap_range *v;
         size_t n;
 };
-void subid_ranges_add(struct subid_ranges *r, uint64_t start, uint64_t count); /* what no id can be is cut off */
+void subid_ranges_add(struct subid_ranges *r, uint64_t start,
+                      uint64_t count); /* what no id can be is cut off */
 void subid_ranges_release(struct subid_ranges *r);
 
 /*
@@ -32,7 +33,8 @@ void subid_ranges_release(struct subid_ranges *r);
  * caller's own namespace (its /proc/self/uid_map): only ids it holds can be given on, and lines are cut at its extents. Ranges
  * beyond what one map can carry are left out.
  */
-struct id_map subid_plan(uint32_t caller, const struct subid_ranges *ranges, const struct id_map *parent);
+struct id_map subid_plan(uint32_t caller, const struct subid_ranges *ranges,
+                         const struct id_map *parent);
 /* 0 → @caller, then all other ids of @parent in order: what somebody may do who holds CAP_SETUID in @parent. */
 struct id_map subid_plan_all(uint32_t caller, const struct id_map *parent);
 enum idmap_tier idmap_tier_of(const struct id_map *uid, const struct id_map *gid);

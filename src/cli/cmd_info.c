@@ -102,6 +102,7 @@ static void add_userns(struct json_object *o, const struct dirs *d, struct json_
         }
         json_add_string(userns, "tier", idmap_tier_name(u->tier));
         json_add_string(userns, "why", u->why ? u->why : "");
+        json_add_string(userns, "remedy", u->remedy ? u->remedy : "");
         json_object_object_add(userns, "uidMap", id_map_to_json(&u->uid));
         json_object_object_add(userns, "gidMap", id_map_to_json(&u->gid));
         if (u->tier != IDMAP_TIER_FULL)

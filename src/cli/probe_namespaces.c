@@ -255,9 +255,7 @@ void probe_proc(struct cli *cli, struct probe_result *ret)
 void probe_ids(struct cli *cli, struct probe_result *ret)
 {
         AUTO(idmap_userns_freep) struct idmap_userns *u = NULL;
-        AUTO_FREE char *remedy = NULL;
         AUTO_ERR struct err *err = NULL;
-        const char *user = getenv("USER");
         struct dirs *d;
         int r = cli_dirs(cli, &d, &err);
 
@@ -275,9 +273,6 @@ void probe_ids(struct cli *cli, struct probe_result *ret)
                                 (unsigned long long)id_map_total(&u->gid));
         if (u->tier == IDMAP_TIER_FULL)
                 return;
-        remedy = xasprintf("as root: apt-get install uidmap; usermod --add-subuids 100000-165535 "
-                           "--add-subgids 100000-165535 %s "
-                           "(ranges nobody else has in /etc/subuid and /etc/subgid)",
-                           user && *user ? user : "USER");
-        probe_fail(ret, PROBE_DEGRADED, u->why ? u->why : "fewer than 65536 ids", remedy);
+        probe_fail(ret, PROBE_DEGRADED, u->why ? u->why : "fewer than 65536 ids",
+                   u->remedy ? u->remedy : "see docs/userns.md");
 }

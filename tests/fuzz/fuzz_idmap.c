@@ -3,7 +3,8 @@
  * Everything of idmap/ that reads text: maps, range files, --userns and --uidmap, holder.json. What comes out must hold what the kernel asks
  * of a map, and survive being written and read again.
  */
-#include <stdint.h>
+#include "fuzz.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,8 +19,6 @@
                 if (!(x))                                                                          \
                         abort();                                                                   \
         } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Each id once on either side, none of them (uid_t)-1. */
 static void check_map(const struct id_map *m)
