@@ -184,7 +184,7 @@ static int read_chain(struct reader *rd, int dirfd, struct err **reterr)
         for (size_t i = 0; i < c.n && r >= 0 && !rd->done; i++)
                 r = read_file(rd, c.v[i]);
         if (r >= 0 && c.n > 0)
-                last = TAKE_PTR(c.v[--c.n]);
+                last = c.v[--c.n];
         log_chain_release(&c);
         if (r < 0)
                 return err_sys(reterr, -r, "read the log");
