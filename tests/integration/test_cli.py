@@ -1,0 +1,322 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line itself: help, errors with hints, exit codes, formats, options that only the command line understands."""
+import json
+import os
+import re
+import signal
+import subprocess
+
+import pytest
+
+import harness
+
+VERBS = ["run", "create", "start", "stop", "kill", "rm", "ps", "exec", "logs", "wait", "inspect", "info", "doctor", "version"]
+
+
+# ---- help and errors ---------------------------------------------------------------------------
+
+
+def test_help_lists_every_verb(kelp):
+    out = kelp.ok("--help")
+    assert all(re.search(rf"^  {v} ", out, re.M) for v in VERBS), out
+    assert kelp.ok("help") == out
+    assert kelp("").rc == 125
+    assert kelp().rc == 125
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_of_a_verb(kelp, verb):
+    out = kelp.ok(verb, "--help")
+    assert out.startswith(f"Usage: kelp {verb}")
+    assert max(map(len, out.splitlines())) <= 80
+    assert kelp.ok("help", verb) == out
+
+
+def test_help_of_nouns(kelp):
+    assert re.search(r"^  run ", kelp.ok("container", "--help"), re.M)
+    assert re.search(r"^  ls ", kelp.ok("help", "container"), re.M)
+    assert kelp.ok("container", "ls", "--help") == kelp.ok("ps", "--help")
+
+
+@pytest.mark.parametrize("args, message, hint", [
+    (["rnu"], "unknown command 'rnu'", "did you mean 'kelp run'?"),
+    (["frobnicate"], "unknown command 'frobnicate'", "kelp --help"),
+    (["container", "lss"], "unknown command 'container lss'", "did you mean 'kelp container ls'?"),
+    (["run", "--interative", "x"], "run: unknown option '--interative'", "did you mean '--interactive'?"),
+    (["ps", "--nosuchthing"], "ps: unknown option '--nosuchthing'", "--help"),
+    (["run"], "too few arguments", "usage: kelp run [OPTIONS] IMAGE"),
+    (["ps", "x"], "too many arguments", "usage: kelp ps [OPTIONS]"),
+    (["--nope"], "unknown option '--nope'", None),
+    (["run", "--network", "bridge", "x"], "mode 'bridge'", "--network none"),
+    (["run", "--shm-size", "lots", "x"], "option '--shm-size': invalid value 'lots'", None),
+    (["run", "-a", "stdfoo", "x"], "unknown stream 'stdfoo'", None),
+    (["run", "-d", "-a", "stdout", "x"], "contradict", None),
+    (["run", "-e", "=x", "x"], "it has no name", None),
+    (["run", "--env-file", "/nonexistent", "x"], "/nonexistent", None),
+    (["run", "--detach-keys", "ctrl-1", "x"], "unknown key 'ctrl-1'", "ctrl-a"),
+    (["run", "-v", "nowhere-in-particular", "x"], "option '--volume'", None),
+    (["kill", "-s", "NOSUCH", "x"], "unknown signal 'NOSUCH'", "SIGTERM"),
+    (["logs", "--since", "yesterday", "x"], "'yesterday' is no time", "10m"),
+    (["logs", "--tail", "some", "x"], "option '--tail'", None),
+    (["start", "-a", "x", "y"], "take one container", None),
+    (["inspect", "--type", "pod", "x"], "unknown type 'pod'", None),
+    (["ps", "--format", "{{.Nope}}", "-a"], None, None),
+    (["ps", "--format", "table {{.Nope}}"], "there is no field '.Nope'", "known here:"),
+    (["ps", "--format", "{{range .X}}"], "column 1: not understood: 'range'", "{{json .Field}}"),
+    (["ps", "--filter", "nonsense"], "nonsense", None),
+    (["--log-level", "loud", "ps"], "unknown level 'loud'", "debug"),
+])
+def test_errors_name_the_object_and_help(kelp, args, message, hint):
+    result = kelp(*args)
+    if message is None:
+        return
+    assert result.rc == 125, result
+    assert result.out == ""
+    lines = result.err.splitlines()
+    assert lines[0].startswith("kelp: error: ") and message in lines[0], result
+    assert "-- command" not in result.err
+    if hint:
+        assert any(l.startswith("hint: ") and hint in l for l in lines[1:]), result
+
+
+@pytest.mark.parametrize("verb", ["start", "stop", "kill", "rm", "wait", "logs"])
+def test_no_such_container(kelp, verb):
+    result = kelp.fails(verb, "nosuch", match="no such container")
+    assert "nosuch" in result.err and result.out == ""
+
+
+def test_no_such_image(kelp):
+    kelp.fails("run", "--rm", "nosuchimage", code=125, match="no such image: nosuchimage(.|\n)*hint: .*(load|import)")
+    assert kelp.ok("ps", "-aq") == ""
+
+
+def test_version(kelp):
+    version = kelp.ok("version", "--format", "{{.Client.Version}}")
+    assert version in kelp.ok("--version")
+    assert kelp.json("version", "--format", "json")["Server"]["Os"] == "linux"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can show that root is refused")
+def test_root_is_refused_with_advice(kelp):
+    result = subprocess.run([kelp.program("kelp"), "ps"], capture_output=True, text=True, timeout=20, env=kelp.env)
+    assert result.returncode == 125 and "hint: make a user" in result.stderr
+    result = subprocess.run([kelp.program("kelp"), "run", "--help"], capture_output=True, text=True, timeout=20, env=kelp.env)
+    assert result.returncode == 0
+
+
+def test_closed_standard_streams(kelp, probe):
+    """Descriptors 0-2 closed by the caller: nothing of ours may land there."""
+    script = 'exec 0<&- 1>&- 2>&-; exec "$0" run --rm probe true'
+    assert kelp.execute(["sh", "-c", script, kelp.program("kelp")]).rc == 0
+
+
+def test_full_disk_on_stdout_is_an_error(kelp):
+    with open("/dev/full", "w") as full:
+        result = kelp("--help", stdout=full)
+    assert result.rc == 125 and "No space left" in result.err
+
+
+# ---- run and friends ---------------------------------------------------------------------------
+
+
+def test_environment_and_labels(kelp, probe):
+    (kelp.work / "env").write_text("# comment\nFROM_FILE=f\nBOTH=file\n  INDENTED=i\nQUOTED=\"q\"\nIMPORTED\nABSENT\n\n")
+    (kelp.work / "labels").write_text("a=1\nempty\n")
+    out = kelp.ok("run", "--rm", "--env-file", "env", "-e", "BOTH=typed", "-e", "IMPORTED2", "-e", "ABSENT2", "-e", "EMPTY=",
+                  probe, "env", env={"IMPORTED": "x", "IMPORTED2": "y"}).splitlines()
+    for line in ("FROM_FILE=f", "BOTH=typed", "INDENTED=i", 'QUOTED="q"', "IMPORTED=x", "IMPORTED2=y", "EMPTY="):
+        assert line in out, (line, out)
+    assert not any(l.startswith("ABSENT") for l in out)
+    kelp.ok("create", "--name", "l", "--label-file", "labels", "-l", "b=2", "-l", "c", probe)
+    assert kelp.json("inspect", "l")[0]["Config"]["Labels"] == {"a": "1", "empty": "", "b": "2", "c": ""}
+
+
+def test_env_file_with_white_space_in_a_name(kelp, probe):
+    (kelp.work / "env").write_text("OK=1\nNOT OK=2\n")
+    kelp.fails("run", "--rm", "--env-file", "env", probe, "true", code=125, match="file 'env' line 2: variable 'NOT OK'")
+
+
+@pytest.mark.parametrize("command, code", [(["exit", "0"], 0), (["exit", "3"], 3), (["/bin/nosuch"], 127), (["/etc/passwd"], 126),
+                                           (["kill-self", "9"], 137)])
+def test_exit_codes(kelp, probe, command, code):
+    argv = command if command[0].startswith("/") else ["/bin/probe", *command]
+    result = kelp("run", "--rm", probe, *argv)
+    assert result.rc == code, result
+    assert kelp.ok("ps", "-aq") == ""
+
+
+def test_detached_start_that_fails_keeps_the_container(kelp, probe):
+    result = kelp("run", "-d", "--name", "broken", probe, "/bin/nosuch")
+    assert result.rc == 127 and "/bin/nosuch" in result.err and result.out == ""
+    assert kelp.state("broken")["Status"] in ("created", "exited")
+    kelp.fails("run", "-d", "--rm", "--name", "gone", probe, "/bin/nosuch", code=127)
+    assert "gone" not in kelp.ok("ps", "-a", "--format", "{{.Names}}").splitlines()
+
+
+def test_stdout_and_stderr_are_kept_apart(kelp, probe):
+    result = kelp("run", "--rm", probe, "/bin/probe", "seq", "echo", "to-out", "--", "err", "to-err")
+    assert (result.out.strip(), result.err.strip()) == ("to-out", "to-err")
+    result = kelp("run", "--rm", "-a", "stderr", probe, "/bin/probe", "seq", "echo", "to-out", "--", "err", "to-err")
+    assert (result.out, result.err.strip()) == ("", "to-err")
+
+
+def test_input_goes_in_whole_and_ends(kelp, probe):
+    data = "".join(f"{i:07d}\n" for i in range(40000))
+    assert kelp("run", "--rm", "-i", probe, "cat", input=data).out == data
+    assert kelp("run", "--rm", probe, "cat", input="not forwarded").out == ""
+    (kelp.work / "in").write_text(data)
+    with open(kelp.work / "in") as f:
+        assert kelp("run", "--rm", "-i", probe, "cat", stdin=f).out == data
+
+
+def test_reader_that_goes_away(kelp, probe):
+    """As with any program in a pipeline: 141, at once; the container goes on, as with Docker."""
+    script = '"$0" run --name out probe /bin/probe seq lines 200000 -- pause | head -n 1; echo "${PIPESTATUS[0]}"'
+    out = kelp.execute(["bash", "-c", script, kelp.program("kelp")]).out.splitlines()
+    assert out[-1] == "141", out
+    kelp.ok("rm", "-f", "out")
+
+
+@pytest.mark.parametrize("name", ["TERM", "USR1", "HUP"])
+def test_signals_are_passed_on(kelp, probe, name):
+    process = kelp.popen("run", "--rm", "--name", "s", probe, "/bin/probe", "pause", name)
+    kelp.wait_running("s")
+    kelp.user_kill(process.pid, getattr(signal, "SIG" + name)) if hasattr(kelp, "user_kill") else process.send_signal(
+        getattr(signal, "SIG" + name))
+    out, err = process.communicate(timeout=20 * harness.SCALE)
+    assert name in out or process.returncode == 128 + getattr(signal, "SIG" + name), (out, err, process.returncode)
+
+
+def test_cidfile(kelp, probe):
+    kelp.ok("create", "--name", "c", "--cidfile", "cid", probe)
+    assert (kelp.work / "cid").read_text() == kelp.json("inspect", "c")[0]["Id"]
+    kelp.fails("create", "--cidfile", "cid", probe, code=125, match="file 'cid' exists")
+    assert len(kelp.ok("ps", "-aq").split()) == 1
+    kelp.fails("create", "--name", "c", "--cidfile", "cid2", probe, code=125, match="c")
+    assert not (kelp.work / "cid2").exists()
+
+
+def test_several_at_once(kelp, probe):
+    names = [f"n{i}" for i in range(4)]
+    for n in names:
+        kelp.ok("create", "--name", n, "--stop-timeout", "1", probe, "/bin/probe", "stubborn")
+    assert kelp.ok("start", *names).split() == names
+    assert kelp.ok("start", *names).split() == names  # they run: that is what was asked for
+    result = kelp("stop", "-t", "1", names[0], "nosuch", *names[1:])
+    assert result.rc != 0 and result.out.split() == names and "stop: no such container: nosuch" in result.err
+    result = kelp("rm", "nosuch", *names)
+    assert result.rc != 0 and result.out.split() == names
+    assert kelp.ok("rm", "-f", "nosuch") == ""
+
+
+def test_wait_prints_codes_in_order(kelp, probe):
+    for n, code in (("a", 3), ("b", 0)):
+        kelp.ok("run", "-d", "--name", n, probe, "/bin/probe", "exit", code)
+    assert kelp.ok("wait", "a", "b").split() == ["3", "0"]
+
+
+# ---- listings and JSON -------------------------------------------------------------------------
+
+
+def test_ps_columns_and_formats(kelp, probe):
+    ident = kelp.ok("run", "-d", "--name", "up", "-l", "k=v", probe, "/bin/probe", "pause")
+    kelp.ok("create", "--name", "made", probe, "/bin/probe", "echo", "a rather long command line")
+    header, *rows = kelp("ps").out.splitlines()
+    assert re.split(r"\s{2,}", header.strip()) == ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
+    assert len(rows) == 1 and rows[0].startswith(ident[:12]) and rows[0].endswith("up") and "Up " in rows[0]
+    assert kelp.ok("ps", "-aq", "--no-trunc").split()[-1] == ident
+    assert kelp.ok("ps", "-q") == ident[:12]
+    assert kelp.ok("ps", "-lq", "--format", "{{.Names}}") == "made"
+    assert kelp.ok("ps", "-n", "1", "--format", "{{.Names}}") == "made"
+    assert kelp.ok("ps", "-a", "--filter", "name=up", "--format", "{{.Names}}\\t{{.State}}") == "up\trunning"
+    assert kelp.ok("ps", "--filter", "status=created", "--format", "{{.Names}}") == "made"
+    assert kelp.ok("ps", "-a", "--filter", "label=k=v", "--format", "{{.Labels}}") == "k=v"
+    rows = [json.loads(l) for l in kelp("ps", "-a", "--format", "json").out.splitlines()]
+    assert [r["Names"] for r in rows] == ["made", "up"]
+    assert sorted(rows[0]) == list(rows[0]), "keys as Docker sorts them"
+    assert rows[0]["Command"].startswith('"') and rows[0]["Command"].endswith('…"')
+    assert kelp.ok("ps", "--format", "table {{.Names}}\\t{{.ID}}").splitlines()[0].split() == ["NAMES", "CONTAINER", "ID"]
+    assert "virtual" in kelp.ok("ps", "-as", "--format", "{{.Size}}")
+
+
+def test_inspect(kelp, probe):
+    kelp.ok("create", "--name", "c", "-v", f"{kelp.work}:/mnt", probe)
+    text = kelp("inspect", "c").out
+    assert text.startswith('[\n    {\n        "Id": "') and "\\/" not in text
+    assert kelp.ok("inspect", "-f", "{{.Name}} {{.State.Status}} {{json .Config.Tty}}", "c") == "/c created false"
+    assert kelp.json("inspect", "--format", "json", "c")["Name"] == "/c"
+    assert kelp.json("inspect", probe)[0]["Id"].startswith("sha256:")
+    result = kelp("inspect", "nosuch")
+    assert (result.rc, json.loads(result.out)) == (1, []) and "no such container or image: nosuch" in result.err
+    result = kelp("inspect", "c", "nosuch")
+    assert result.rc == 1 and len(json.loads(result.out)) == 1
+    assert kelp("inspect", "--type", "image", "c").rc == 1
+    assert kelp("container", "inspect", probe).rc == 1
+
+
+def test_logs_options(kelp, probe):
+    kelp.ok("run", "-d", "--name", "l", probe, "/bin/probe", "seq", "lines", "5", "--", "err", "problem")
+    kelp.ok("wait", "l")
+    result = kelp("logs", "l")
+    assert len(result.out.splitlines()) == 5 and result.err == "problem\n"
+    assert len(kelp("logs", "-n", "2", "l").out.splitlines() + kelp("logs", "-n", "2", "l").err.splitlines()) == 2
+    assert kelp("logs", "--tail", "0", "l").out == ""
+    assert re.match(r"^\d{4}-\d\d-\d\dT", kelp("logs", "-t", "l").out)
+    assert kelp("logs", "--since", "1h", "l").out != "" and kelp("logs", "--until", "1h", "l").out == ""
+    assert kelp("logs", "--since", "2100-01-01", "l").out == ""
+    assert len(kelp("logs", "-f", "l").out.splitlines()) == 5
+
+
+def test_logs_follow_ends_with_the_container(kelp, probe):
+    kelp.ok("run", "-d", "--name", "f", "-i", probe, "/bin/probe", "seq", "echo", "one", "--", "pause", "TERM")
+    process = kelp.popen("logs", "-f", "f")
+    assert process.stdout.readline() == "one\n"
+    kelp.ok("stop", "f")
+    assert process.wait(20 * harness.SCALE) == 0
+
+
+# ---- info and doctor ---------------------------------------------------------------------------
+
+
+def test_info(kelp, probe):
+    info = kelp.json("info", "--format", "json")
+    assert info["Images"] == 1 and info["Containers"] == 0 and info["Rootless"] is True
+    assert info["storage"]["driver"] in ("overlay", "fuse-overlayfs", "copy") and info["storage"]["why"]
+    assert info["userns"]["tier"] == "full" and info["userns"]["uidMap"][0]["containerID"] == 0
+    assert info["paths"]["root"] == str(kelp.root)
+    assert kelp.ok("info", "-f", "{{.Driver}}") == info["storage"]["driver"]
+    text = kelp.ok("info")
+    assert "Storage driver: " in text and "Ids: full" in text
+
+
+def test_info_names_the_tier_without_ids(make_kelp, noids_user):
+    info = make_kelp(user=noids_user).json("info", "--format", "json")
+    assert info["userns"]["tier"] == "one" and info["userns"]["why"]
+    assert any("ids" in w for w in info["Warnings"])
+
+
+def test_doctor(kelp):
+    doctor = kelp.json("doctor", "--format", "json")
+    checks = {c["Name"]: c for c in doctor["Checks"]}
+    assert doctor["CanRun"] is True
+    for name in ("user-namespace", "namespaces", "mount", "proc", "seccomp", "pidfd", "openat2", "mount_setattr", "programs"):
+        assert checks[name]["State"] == "ok", checks[name]
+    for c in doctor["Checks"]:
+        assert c["State"] == "ok" or (c["Cause"] and c["Remedy"]), c
+    text = kelp.ok("doctor")
+    assert "Containers can run here" in text
+
+
+def test_doctor_says_what_is_missing(kelp):
+    kelp.env["KELP_LIBEXEC"] = "/nonexistent"
+    result = kelp("doctor")
+    assert result.rc == 1
+    assert re.search(r"^missing +programs", result.out, re.M) and "Containers cannot run here" in result.out
+    result = kelp("doctor", "--format", "{{.Name}} {{.State}}")
+    assert result.rc == 1 and "programs missing" in result.out
+
+
+def test_doctor_without_ids_still_runs(make_kelp, noids_user):
+    result = make_kelp(user=noids_user)("doctor", "--format", "json")
+    check = next(c for c in json.loads(result.out)["Checks"] if c["Name"] == "subordinate-ids")
+    assert result.rc == 0 and check["State"] == "degraded" and "usermod --add-subuids" in check["Remedy"]
