@@ -404,7 +404,7 @@ static void child_walk(struct child *c, const enum stage *order)
 }
 
 static struct child child_init(struct launch_plan *p, const struct launch_io *io, int sync,
-                               const sigset_t *mask, struct child_note *note)
+                               struct child_note *note)
 {
         bool terminal = p->process->terminal;
         struct child c = {
@@ -418,7 +418,6 @@ static struct child child_init(struct launch_plan *p, const struct launch_io *io
             .init_fd = -EBADF,
             .master = -EBADF,
             .slave = -EBADF,
-            .mask = *mask,
         };
 
         for (size_t i = 0; i < c.n_preserve; i++)
@@ -426,10 +425,10 @@ static struct child child_init(struct launch_plan *p, const struct launch_io *io
         return c;
 }
 
-void child_main(struct launch_plan *p, const struct launch_io *io, int sync, const sigset_t *mask)
+void child_main(struct launch_plan *p, const struct launch_io *io, int sync)
 {
         struct child_note note;
-        struct child c = child_init(p, io, sync, mask, &note);
+        struct child c = child_init(p, io, sync, &note);
 
         child_walk(&c, p->order);
         _exit(126);
@@ -487,12 +486,11 @@ static void join_close(struct launch_plan *p)
         p->n_joins = 0;
 }
 
-void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync,
-                     const sigset_t *mask)
+void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync)
 {
         struct child_report report = {.what = REPORT_JOINED, .stage = STAGE_JOIN};
         struct child_note note;
-        struct child c = child_init(p, io, sync, mask, &note);
+        struct child c = child_init(p, io, sync, &note);
         int pidfd = -EBADF, r;
         pid_t pid;
 

@@ -134,12 +134,16 @@ static int attempt_exec(const struct child *c, const char *path)
         return r;
 }
 
+/* The monitor blocks what it reads from a signalfd, and ignores SIGPIPE: neither is the program's business. */
 static void reset_signals(void)
 {
         struct sigaction sa = {.sa_handler = SIG_DFL};
+        sigset_t none;
 
         for (int sig = 1; sig < NSIG; sig++)
                 (void)sigaction(sig, &sa, NULL); /* those that cannot be changed say so */
+        (void)sigemptyset(&none);
+        (void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
 static int exec_by_init(struct child *c, const char *name)
@@ -164,7 +168,6 @@ int child_stage_exec(struct child *c)
         if (*name == '\0')
                 return -ENOENT;
         reset_signals();
-        (void)sigprocmask(SIG_SETMASK, &c->mask, NULL);
         if (c->init_fd >= 0)
                 return exec_by_init(c, name);
         return search_program(c, name, found, attempt_exec);

@@ -63,7 +63,6 @@ struct child {
         int init_fd;
         int master, slave;
         bool retry_directory; /* the directory could not be entered as root: again as the user */
-        sigset_t mask;
         struct user_result user;
 };
 
@@ -79,11 +78,11 @@ int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launc
                  struct err **reterr);
 
 /* child.c. Does not return. */
-void child_main(struct launch_plan *p, const struct launch_io *io, int sync, const sigset_t *mask)
+void child_main(struct launch_plan *p, const struct launch_io *io, int sync)
     __attribute__((noreturn));
 /* The process between the monitor and a child that joins namespaces. Does not return, in either of the two. */
-void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync,
-                     const sigset_t *mask) __attribute__((noreturn));
+void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync)
+    __attribute__((noreturn));
 
 /* child_*.c: stages that are long enough to have a file of their own; 0 or -errno. */
 int child_stage_terminal(struct child *c);

@@ -148,9 +148,9 @@ static int spawn_clone(struct spawn *s, const struct launch_io *io, int child_so
         (void)sigprocmask(SIG_SETMASK, &all, &mask);
         pid = sys_clone(join ? 0 : s->plan->clone_flags, &pidfd, -EBADF);
         if (pid == 0 && join)
-                child_join_main(s->plan, io, child_sock, &mask);
+                child_join_main(s->plan, io, child_sock);
         if (pid == 0)
-                child_main(s->plan, io, child_sock, &mask);
+                child_main(s->plan, io, child_sock);
         (void)sigprocmask(SIG_SETMASK, &mask, NULL);
         if (pid < 0)
                 return clone_failed(pid, reterr);

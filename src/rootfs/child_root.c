@@ -125,6 +125,8 @@ int rootfs_fs_mount(const char *fs, const struct rootfs_param *params, size_t n,
 
         if (fd < 0)
                 return fd;
+        /* Only for the eye, in /proc/mounts. */
+        r = sys_fsconfig_string(fd, "source", fs);
         for (size_t i = 0; i < n && r == 0; i++) {
                 r = params[i].value ? sys_fsconfig_string(fd, params[i].key, params[i].value)
                                     : sys_fsconfig_flag(fd, params[i].key);
@@ -162,6 +164,8 @@ static int overlay_config(int fs, const struct rootfs_plan *p)
                 r = overlay_set_dir(fs, "upperdir", p->upper_fd);
         if (r == 0 && p->upper)
                 r = overlay_set_dir(fs, "workdir", p->work_fd);
+        if (r == 0)
+                r = sys_fsconfig_string(fs, "source", "overlay");
         if (r == 0)
                 r = sys_fsconfig_flag(fs, "userxattr");
         if (r == 0 && p->upper && p->is_volatile)

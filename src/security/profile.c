@@ -374,7 +374,10 @@ static int parse_arch_map(const struct json_at *at, struct profile *p, struct er
                 if (profile_arch(name) != seccomp_arch_native())
                         continue;
                 strv_add(&p->arches, name);
-                r = json_opt_strv(&entry, "subArchitectures", &p->arches, reterr);
+                AUTO_STRV sub = {0};
+                r = json_opt_strv(&entry, "subArchitectures", &sub, reterr);
+                for (size_t j = 0; j < sub.n && r == 0; j++)
+                        strv_add(&p->arches, sub.v[j]);
         }
         return r;
 }
