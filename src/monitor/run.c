@@ -37,10 +37,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -523,12 +525,31 @@ static void start_failed(struct run *run, const struct err *e)
         status_error(e);
 }
 
+/* Code that only a start needs goes out of our page tables; what the loop uses comes back by itself. Segments that are ever
+ * written hold relocated data and must stay. */
+static int drop_segment(struct dl_phdr_info *info, size_t size, void *arg)
+{
+        uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+
+        for (size_t i = 0; i < info->dlpi_phnum; i++) {
+                const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+                uintptr_t start = info->dlpi_addr + p->p_vaddr, end = start + p->p_memsz;
+
+                start = (start + page - 1) & ~(page - 1);
+                end &= ~(page - 1);
+                if (p->p_type == PT_LOAD && !(p->p_flags & PF_W) && end > start)
+                        (void)madvise((void *)start, end - start, MADV_DONTNEED);
+        }
+        return 0;
+}
+
 static int serve(struct run *run, struct err **reterr)
 {
         if (run->timeout)
                 kill_after(run, run->timeout);
         /* From here on we wait, perhaps for months: what the start has used goes back to the kernel. */
         (void)malloc_trim(0);
+        (void)dl_iterate_phdr(drop_segment, NULL);
         /* It may be dead already, its signal merged with another's. */
         reap(run);
         return loop_run(run->loop, reterr);
