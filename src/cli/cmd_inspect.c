@@ -4,10 +4,10 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "cli/image_inspect.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "container/container.h"
+#include "image/image_query.h"
 
 #include <string.h>
 

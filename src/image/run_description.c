@@ -243,8 +243,7 @@ int run_description_read(const struct dirs *d, const char *hex, struct image **r
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
-                if (reterr)
-                        *reterr = TAKE_PTR(e);
+                r = err_move(reterr, r, &e);
                 return err_wrap(reterr, r, "image %.12s", hex);
         }
         r = run_description_parse_take(doc, path, ret, reterr);

@@ -48,6 +48,9 @@ int store_manifest(const struct dirs *d, const struct image *i, struct json_obje
 /* Bytes of a small blob (≤ 4 MiB). */
 int store_blob_read(const struct dirs *d, const char *digest, char **ret, size_t *ret_len, struct err **reterr);
 
+/* The full name under which a name that a user gives to something new is stored: an existing one's full form, else localhost/NAME for a
+ * short name. ERR_USAGE when it is none. Caller owns. */
+int store_new_name(const struct dirs *d, const char *name, char **ret, struct err **reterr);
 int store_tag(const struct dirs *d, const char *source, const char *target, struct err **reterr);
 struct store_remove_opts {
         bool force, no_prune;

@@ -48,8 +48,6 @@ int refs_unset(const struct dirs *d, const char *formatted,
 int refs_derive_index(const struct dirs *d, struct err **reterr);
 /* The full names that a name typed by the user may mean, in the order of lookup. ERR_USAGE when it is no reference. */
 int refs_candidates(const char *name, struct strv *ret, struct err **reterr);
-/* The full name under which a name typed by the user is stored. */
-int refs_new_name(const struct dirs *d, const char *name, char **ret, struct err **reterr);
 
 /* ---- run descriptions: images/run/<hex>.json ---- */
 /* Builds one from a config blob and the layers' info.json. */

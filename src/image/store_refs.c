@@ -72,8 +72,7 @@ int refs_read(const struct dirs *d, const char *formatted, struct ref *ret, stru
         if (r == -ENOENT)
                 return 0;
         if (r < 0) {
-                if (reterr)
-                        *reterr = TAKE_PTR(e);
+                r = err_move(reterr, r, &e);
                 return err_wrap(reterr, r, "image name '%s'", formatted);
         }
         *ret = (struct ref){0};
@@ -261,7 +260,7 @@ int refs_candidates(const char *name, struct strv *ret, struct err **reterr)
         return 0;
 }
 
-int refs_new_name(const struct dirs *d, const char *name, char **ret, struct err **reterr)
+int store_new_name(const struct dirs *d, const char *name, char **ret, struct err **reterr)
 {
         AUTO_STRV candidates = {0};
         AUTO(ref_release) struct ref found = {0};

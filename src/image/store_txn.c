@@ -212,7 +212,7 @@ int store_tag(const struct dirs *d, const char *source, const char *target, stru
         r = store_lookup(d, source, &n, reterr);
         if (r < 0)
                 return r;
-        r = refs_new_name(d, target, &name, reterr);
+        r = store_new_name(d, target, &name, reterr);
         if (r < 0)
                 return r;
         r = refs_set(d, name, n.image->id, n.manifest ? n.manifest : n.image->manifest_digest,

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kelp images, kelp image inspect */
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/image_names.h"
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "image/image_query.h"
+#include "image/store.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct images_args {
+        bool all, digests, no_trunc, quiet;
+        struct strv filters;
+        char *format;
+};
+#define F(f) offsetof(struct images_args, f)
+static const struct opt opts[] = {
+    {"all", 'a', OPT_BOOL, F(all), NULL, "Show all images (Kelp has no hidden ones: always so)"},
+    {"digests", 0, OPT_BOOL, F(digests), NULL, "Show the digests of manifests"},
+    {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE",
+     "before, dangling, label, reference, since, until"},
+    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
+    {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids in full"},
+    {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show ids only"},
+    {0},
+};
+#undef F
+static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
+
+#define TABLE "{{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+#define TABLE_DIGESTS                                                                              \
+        "{{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}"
+static const struct column columns[] = {
+    {"Containers", "CONTAINERS"},
+    {"CreatedAt", "CREATED AT"},
+    {"CreatedSince", "CREATED"},
+    {"Digest", "DIGEST"},
+    {"ID", "IMAGE ID"},
+    {"Repository", "REPOSITORY"},
+    {"SharedSize", "SHARED SIZE"},
+    {"Size", "SIZE"},
+    {"Tag", "TAG"},
+    {"UniqueSize", "UNIQUE SIZE"},
+    {"VirtualSize", "VIRTUAL SIZE"},
+    {NULL, NULL},
+};
+
+static void add_take(struct json_object *row, const char *key, char *value)
+{
+        json_add_string(row, key, value);
+        free(value);
+}
+
+static void add_times(struct json_object *row, const struct image *i)
+{
+        time_t t = (time_t)(i->created_ns / 1000000000);
+        char text[64] = "N/A", human[64];
+        struct tm tm;
+
+        if (i->created_ns && localtime_r(&t, &tm))
+                (void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z %Z", &tm);
+        json_add_string(row, "CreatedAt", text);
+        if (i->created_ns)
+                add_take(row, "CreatedSince",
+                         xasprintf("%s ago", clock_human(clock_now_ns() - i->created_ns, human,
+                                                         sizeof(human))));
+        else
+                json_add_string(row, "CreatedSince", "N/A");
+}
+
+/* @name: formatted; NULL for an image without one. Keys in Docker's order: sorted. */
+static struct json_object *make_row(const struct image *i, const char *name, bool full)
+{
+        struct json_object *row = json_object_new_object();
+        AUTO_FREE char *repository = NULL, *tag = NULL;
+        char size[OUTPUT_SIZE_MAX];
+
+        if (name)
+                image_familiar_split(name, &repository, &tag);
+        json_add_string(row, "Containers", "N/A");
+        add_times(row, i);
+        json_add_string(row, "Digest", i->manifest_digest);
+        if (full)
+                json_add_string(row, "ID", i->id);
+        else
+                add_take(row, "ID", output_id(i->id, false));
+        json_add_string(row, "Repository", repository ? repository : "<none>");
+        json_add_string(row, "SharedSize", "N/A");
+        json_add_string(row, "Size", output_size(i->size, size));
+        json_add_string(row, "Tag", tag ? tag : "<none>");
+        json_add_string(row, "UniqueSize", "N/A");
+        json_add_string(row, "VirtualSize", size);
+        return row;
+}
+
+static int print_image(struct output *out, const struct images_args *a,
+                       const struct image_filter *filter, const struct image *i,
+                       struct err **reterr)
+{
+        int r = 0;
+
+        for (size_t k = 0; r >= 0 && (k < i->names.n || k == 0); k++) {
+                const char *name = i->names.n ? i->names.v[k] : NULL;
+                AUTO_JSON *row = NULL;
+
+                if (name && !image_filter_match_name(filter, name))
+                        continue;
+                row = make_row(i, name, a->no_trunc);
+                r = output_row(out, row, reterr);
+                if (a->quiet)
+                        break; /* an id once, however many names it has */
+        }
+        return r;
+}
+
+static int print_images(const struct dirs *d, const struct images_args *a,
+                        const struct image_filter *filter, struct err **reterr)
+{
+        struct output_opts o = {.format = a->format,
+                                .quiet = a->quiet,
+                                .quiet_field = "ID",
+                                .table = a->digests ? TABLE_DIGESTS : TABLE,
+                                .columns = columns};
+        AUTO(output_freep) struct output *out = NULL;
+        struct image **v = NULL;
+        size_t n = 0;
+        int r;
+
+        if ((r = output_new(&o, &out, reterr)) < 0 || (r = store_list(d, &v, &n, reterr)) < 0)
+                return r;
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                if (image_filter_match(filter, v[i]))
+                        r = print_image(out, a, filter, v[i], reterr);
+        image_list_free(v, n);
+        return r < 0 ? r : output_finish(out, reterr);
+}
+
+static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        AUTO(image_filter_freep) struct image_filter *filter = NULL;
+        const struct images_args *a = args;
+        struct dirs *d;
+        int r;
+
+        if ((r = cli_dirs(cli, &d, reterr)) < 0 ||
+            (r = image_filter_parse(d, a->filters.v, &filter, reterr)) < 0)
+                return r < 0 ? err_wrap(reterr, r, "images") : 0;
+        if (operands->n > 0)
+                image_filter_add_reference(filter, operands->v[0]);
+        return print_images(d, a, filter, reterr);
+}
+
+const struct verb verb_images = {
+    .names = {"images", "image ls", "image list"},
+    .group = VERB_GROUP_IMAGE,
+    .operands = "[NAME[:TAG]]",
+    .summary = "List images",
+    .sections = sections,
+    .args_size = sizeof(struct images_args),
+    .max_operands = 1,
+    .run = run,
+};
+
+/* ---- image inspect ---- */
+
+struct inspect_args {
+        char *format;
+};
+static const struct opt inspect_opts[] = {
+    {"format", 'f', OPT_STRING, offsetof(struct inspect_args, format), "FORMAT",
+     "json or TEMPLATE"},
+    {0},
+};
+static const struct opt_section inspect_sections[] = {{inspect_opts, NULL, 0, false}, {0}};
+
+static int inspect(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        const struct inspect_args *a = args;
+        AUTO_FREE struct json_object **v = xcalloc(operands->n, sizeof(struct json_object *));
+        AUTO_ERR struct err *failure = NULL;
+        struct dirs *d;
+        size_t n = 0;
+        int code = 0, r = cli_dirs(cli, &d, reterr);
+
+        for (size_t i = 0; r >= 0 && i < operands->n; i++) {
+                if (image_inspect(d, operands->v[i], &v[n], &failure) >= 0) {
+                        n++;
+                        continue;
+                }
+                (void)err_wrap(&failure, -1, "image inspect");
+                (void)cli_report(cli, &failure);
+                code = 1;
+        }
+        if (r >= 0 && (n > 0 || !a->format))
+                r = output_inspect(v, n, a->format, reterr);
+        for (size_t i = 0; i < n; i++)
+                json_unref(v[i]);
+        return r < 0 ? r : code;
+}
+
+const struct verb verb_image_inspect = {
+    .names = {"image inspect"},
+    .group = VERB_GROUP_IMAGE,
+    .operands = "IMAGE [IMAGE...]",
+    .summary = "Show everything about images as JSON",
+    .sections = inspect_sections,
+    .args_size = sizeof(struct inspect_args),
+    .min_operands = 1,
+    .run = inspect,
+};
