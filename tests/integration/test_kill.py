@@ -32,7 +32,7 @@ def fault_points():
     for directory in ("src", "idmap"):
         for path in (harness.SOURCE / directory).rglob("*.c"):
             points |= set(re.findall(r'FAULT_POINT\("([^"]+)"\)', path.read_text()))
-    return sorted(points)
+    return sorted(points - {"holder-idle"})  # comes when nothing has happened for a while: test_idmap.py
 
 
 @pytest.fixture(scope="module")
