@@ -18,7 +18,8 @@ struct spec_process;
 struct launch_plan;
 
 struct launch_io {
-        int in, out, err;    /* become 0, 1, 2 of the process; borrowed. -EBADF: /dev/null. Ignored with a terminal */
+        int in, out,
+            err; /* become 0, 1, 2 of the process; borrowed. -EBADF: /dev/null. Ignored with a terminal */
         const int *preserve; /* become 3…; borrowed */
         size_t n_preserve;
 };
@@ -30,11 +31,13 @@ struct launched {
         int helper_pidfd;
 };
 /* Step 1: everything that can be decided, opened and compiled. @root_fd: data root that relative layer paths refer to. @cache_fd: filter cache. */
-int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret, struct err **reterr);
+int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret,
+                    struct err **reterr);
 struct launch_plan *launch_plan_free(struct launch_plan *p);
 DEFINE_CLEANUP(struct launch_plan *, launch_plan_free);
 /* Step 2: clone, maps, stages; returns once the program runs (EOF after NEXT_IS_EXEC). On failure nothing is left behind. */
-int launch_start(struct launch_plan *p, const struct launch_io *io, struct launched *ret, struct err **reterr);
+int launch_start(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
+                 struct err **reterr);
 
 /* A further process: joins every namespace of @container_pidfd (all that differ from ours), then the same last stages. @s gives the
  * container's security (capabilities, seccomp, masked environment); @process what to run. Caller need not be in U: enters through the pidfd. */
@@ -44,4 +47,5 @@ struct launch_exec_opts {
         int container_pidfd;
         bool privileged;
 };
-int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd, const struct launch_io *io, struct launched *ret, struct err **reterr);
+int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd,
+                const struct launch_io *io, struct launched *ret, struct err **reterr);

@@ -30,6 +30,7 @@ struct spawn {
         int pidfd;
         int between; /* pidfd of the process in between; -EBADF: none */
         int terminal;
+        bool want_joined; /* JOINED is what is waited for */
 };
 
 static void reap(int *pidfd)
@@ -172,28 +173,71 @@ static int receive_failed(int r, struct err **reterr)
         return err_sys(reterr, -r, "hear from the container's first process");
 }
 
-static int spawn_joined(struct spawn *s, struct err **reterr)
+static void wait_for(int *pidfd)
+{
+        while (waitid(P_PIDFD, (id_t)*pidfd, NULL, WEXITED) < 0 && errno == EINTR)
+                ;
+        *pidfd = fd_close(*pidfd);
+}
+
+/* From the process in between, which ends after this message. */
+static int take_joined(struct spawn *s, const struct child_report *report, int fd)
+{
+        if (s->between < 0 || s->pidfd >= 0 || fd < 0 || report->value <= 0)
+                return -EPROTO;
+        s->pid = report->value;
+        s->pidfd = fd;
+        wait_for(&s->between);
+        return 0;
+}
+
+/*
+ * The next message of the child. JOINED, which the process in between sends, may come before or after the child's first, and is taken
+ * in passing. A failure is remembered until JOINED came as well: without it the child could not be waited for.
+ */
+static int spawn_receive(struct spawn *s, struct child_report *ret, int *ret_fd)
 {
         struct child_report report;
+        bool failed = false;
+
+        for (;;) {
+                int fd = -EBADF, r = sync_recv(s->sock, &report, &fd);
+
+                if (r < 0)
+                        return failed && r == -ECONNRESET ? 0 : r;
+                if (report.what == REPORT_JOINED) {
+                        r = take_joined(s, &report, fd);
+                        if (r < 0) {
+                                (void)fd_close(fd);
+                                return r;
+                        }
+                        if (failed || s->want_joined)
+                                return 0;
+                        continue;
+                }
+                *ret = report;
+                *ret_fd = fd;
+                if (report.what != REPORT_FAILED || s->between < 0)
+                        return 0;
+                failed = true;
+        }
+}
+
+/* The child's number, before its maps can be written. */
+static int spawn_joined(struct spawn *s, struct err **reterr)
+{
+        struct child_report report = {.what = REPORT_JOINED};
         int fd = -EBADF, r;
 
-        r = sync_recv(s->sock, &report, &fd);
+        s->want_joined = true;
+        r = spawn_receive(s, &report, &fd);
+        s->want_joined = false;
+        (void)fd_close(fd);
         if (r < 0)
                 return receive_failed(r, reterr);
-        if (report.what == REPORT_FAILED) {
-                (void)fd_close(fd);
+        if (report.what == REPORT_FAILED)
                 return report_failed(&report, reterr);
-        }
-        if (report.what != REPORT_JOINED || fd < 0 || report.value <= 0) {
-                (void)fd_close(fd);
-                return err_sys(reterr, EPROTO, "join namespaces");
-        }
-        s->pid = report.value;
-        s->pidfd = fd;
-        while (waitid(P_PIDFD, (id_t)s->between, NULL, WEXITED) < 0 && errno == EINTR)
-                ;
-        s->between = fd_close(s->between);
-        return 0;
+        return s->pidfd >= 0 ? 0 : receive_failed(-EPROTO, reterr);
 }
 
 static int spawn_maps(struct spawn *s, struct err **reterr)
@@ -218,9 +262,9 @@ static int spawn_follow(struct spawn *s, struct err **reterr)
         bool ready = false;
 
         for (;;) {
-                int fd = -EBADF, r = sync_recv(s->sock, &report, &fd);
+                int fd = -EBADF, r = spawn_receive(s, &report, &fd);
 
-                if (r == -ECONNRESET && ready)
+                if (r == -ECONNRESET && ready && s->pidfd >= 0)
                         return 0;
                 if (r < 0)
                         return receive_failed(r, reterr);
@@ -251,13 +295,10 @@ static int spawn_run(struct spawn *s, const struct launch_io *io, struct err **r
         if (r < 0)
                 return r;
         theirs = fd_close(theirs);
-        if (s->between >= 0) {
-                r = spawn_joined(s, reterr);
-                if (r < 0)
-                        return r;
-        }
         if (s->plan->rootfs) {
-                r = spawn_maps(s, reterr);
+                r = s->between >= 0 ? spawn_joined(s, reterr) : 0;
+                if (r == 0)
+                        r = spawn_maps(s, reterr);
                 if (r < 0)
                         return r;
         }

@@ -22,9 +22,15 @@ static void add_defaults(const struct run_options *o, struct spec *s)
 {
         AUTO_FREE char *shm = NULL;
 
-        for (size_t i = 0; i < ARRAY_SIZE(default_mounts); i++)
-                (void)spec_add_mount(s, default_mounts[i].destination, default_mounts[i].type,
-                                     default_mounts[i].source, default_mounts[i].options);
+        for (size_t i = 0; i < ARRAY_SIZE(default_mounts); i++) {
+                struct spec_mount *m =
+                    spec_add_mount(s, default_mounts[i].destination, default_mounts[i].type,
+                                   default_mounts[i].source, default_mounts[i].options);
+
+                /* The last word wins: /sys and the cgroup tree are writable then, as with Docker. */
+                if (o->privileged)
+                        strv_add(&m->options, "rw");
+        }
         if (!s->ns[SPEC_NS_IPC].enabled) {
                 (void)spec_add_mount(s, "/dev/shm", "bind", "/dev/shm",
                                      "rbind,nosuid,noexec,nodev");
@@ -47,40 +53,50 @@ static bool has_propagation(const struct strv *options)
         return false;
 }
 
-static int add_bind(const struct run_mount *m, struct spec *s, struct err **reterr)
+static int add_bind(const struct run_mount *m, const char *target, struct spec *s,
+                    struct err **reterr)
 {
         struct spec_mount *to;
 
         if (m->source[0] != '/')
                 return err_new(reterr, ERR_USAGE, "mount '%s': source '%s' is not absolute",
                                m->target, m->source);
-        to = spec_add_mount(s, m->target, "bind", m->source, NULL);
+        to = spec_add_mount(s, target, "bind", m->source, NULL);
         strv_copy(&to->options, &m->options);
         if (!strv_contains(&to->options, "bind") && !strv_contains(&to->options, "rbind"))
                 strv_add(&to->options, "rbind");
+        /* Read-only means all of it, as with Docker since mount_setattr(2) can: a mount further down is no way round. */
+        if (strv_contains(&to->options, "ro") && !strv_contains(&to->options, "bind"))
+                strv_add(&to->options, "rro");
         if (!has_propagation(&to->options))
                 strv_add(&to->options, "rprivate");
         to->create_missing = m->create_source;
         return 0;
 }
 
-static void add_tmpfs(const struct run_mount *m, struct spec *s)
+static void add_tmpfs(const struct run_mount *m, const char *target, struct spec *s)
 {
-        struct spec_mount *to = spec_add_mount(s, m->target, "tmpfs", "tmpfs", "nosuid,nodev");
+        struct spec_mount *to = spec_add_mount(s, target, "tmpfs", "tmpfs", "nosuid,nodev");
 
         /* Docker's default is noexec; the options of the user come later and win. */
         strv_add(&to->options, "noexec");
         strv_copy(&to->options, &m->options);
 }
 
-static int add_user_mount(const struct run_mount *m, struct spec *s, struct err **reterr)
+static int add_user_mount(const struct run_mount *m, struct spec *s, size_t n_defaults,
+                          struct err **reterr)
 {
+        AUTO_FREE char *target = path_clean(m->target);
+
+        for (size_t i = n_defaults; i < s->n_mounts; i++) {
+                if (strcmp(s->mounts[i].destination, target) == 0)
+                        return err_new(reterr, ERR_USAGE, "mount '%s': given twice", target);
+        }
         switch (m->type) {
         case RUN_MOUNT_BIND:
-                return add_bind(m, s, reterr);
+                return add_bind(m, target, s, reterr);
         case RUN_MOUNT_TMPFS:
-                spec_remove_mount(s, m->target); /* --tmpfs /dev/shm replaces ours */
-                add_tmpfs(m, s);
+                add_tmpfs(m, target, s);
                 return 0;
         case RUN_MOUNT_VOLUME:
                 if (!m->source)
@@ -94,6 +110,46 @@ static int add_user_mount(const struct run_mount *m, struct spec *s, struct err 
                 break;
         }
         return err_new(reterr, ERR_USAGE, "mount '%s': unknown type", m->target);
+}
+
+/* What the user puts in the place of a default (--tmpfs /dev/shm, -v /dev:/dev) replaces it. */
+static void drop_replaced_defaults(struct spec *s, size_t n_defaults)
+{
+        size_t kept = 0, n = s->n_mounts;
+
+        for (size_t i = 0; i < n; i++) {
+                bool replaced = false;
+
+                for (size_t j = n_defaults; i < n_defaults && j < n && !replaced; j++)
+                        replaced = strcmp(s->mounts[i].destination, s->mounts[j].destination) == 0;
+                if (replaced)
+                        spec_mount_release(&s->mounts[i]);
+                else
+                        s->mounts[kept++] = s->mounts[i];
+        }
+        s->n_mounts = kept;
+}
+
+static size_t depth(const char *path)
+{
+        size_t n = 0;
+
+        for (; *path; path++)
+                n += *path == '/';
+        return n;
+}
+
+/* As Docker does: what is nearer to the root is mounted first, in whatever order it was written. Stable. */
+static void sort_mounts(struct spec *s)
+{
+        for (size_t i = 1; i < s->n_mounts; i++) {
+                struct spec_mount m = s->mounts[i];
+                size_t j = i;
+
+                for (; j > 0 && depth(s->mounts[j - 1].destination) > depth(m.destination); j--)
+                        s->mounts[j] = s->mounts[j - 1];
+                s->mounts[j] = m;
+        }
 }
 
 /* HOST[:CONTAINER[:ACCESS]], ACCESS out of "rwm". */
@@ -119,18 +175,32 @@ static int add_device(const char *value, struct spec *s, struct err **reterr)
                 return err_new(reterr, ERR_USAGE,
                                "--device '%s': access '%s' is not made of r, w and m", value,
                                access);
+        /* Which accesses a device node grants is the device cgroup's to restrict, and that is root's: what cannot be kept
+         * must not be promised. "m" can be left out, since nobody makes device nodes in a user namespace. */
+        if (!strchr(access, 'r') || !strchr(access, 'w')) {
+                (void)err_new(reterr, ERR_UNSUPPORTED,
+                              "--device '%s': an ordinary user cannot restrict the access to '%s'",
+                              value, access);
+                return err_hint(reterr, -EOPNOTSUPP, "give it with rw, or leave it out");
+        }
         (void)spec_add_device(s, parts.v[0], path, access);
         return 0;
 }
 
 int spec_build_mounts(const struct run_options *o, struct spec *s, struct err **reterr)
 {
+        size_t n_defaults;
         int r = 0;
 
         add_defaults(o, s);
+        n_defaults = s->n_mounts;
         for (size_t i = 0; r >= 0 && i < o->n_mounts; i++)
-                r = add_user_mount(&o->mounts[i], s, reterr);
+                r = add_user_mount(&o->mounts[i], s, n_defaults, reterr);
         for (size_t i = 0; r >= 0 && i < o->devices.n; i++)
                 r = add_device(o->devices.v[i], s, reterr);
-        return r;
+        if (r < 0)
+                return r;
+        drop_replaced_defaults(s, n_defaults);
+        sort_mounts(s);
+        return 0;
 }

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/alloc.h"
 #include "spec/spec_internal.h"
@@ -30,7 +31,7 @@ void spec_process_release(struct spec_process *p)
         *p = (struct spec_process){0};
 }
 
-static void spec_mount_release(struct spec_mount *m)
+void spec_mount_release(struct spec_mount *m)
 {
         free(m->destination);
         free(m->type);
@@ -151,7 +152,7 @@ static_assert(ARRAY_SIZE(rlimit_names) == RLIM_NLIMITS, "every limit of the kern
 int spec_rlimit_from_name(const char *name)
 {
         for (size_t i = 0; i < ARRAY_SIZE(rlimit_names); i++) {
-                if (strcmp(rlimit_names[i].name, name) == 0)
+                if (strcasecmp(rlimit_names[i].name, name) == 0)
                         return rlimit_names[i].resource;
         }
         return -1;

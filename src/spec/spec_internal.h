@@ -14,6 +14,7 @@
 
 struct spec_device *spec_add_device(struct spec *s, const char *host_path, const char *path,
                                     const char *access);
+void spec_mount_release(struct spec_mount *m);
 void spec_process_release(struct spec_process *p);
 void spec_process_add_rlimit(struct spec_process *p, const struct spec_rlimit *limit);
 int spec_rlimit_from_name(const char *name); /* "nofile"; -1 when unknown */
