@@ -22,6 +22,7 @@
 
 #define BENEATH   (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 #define MAX_LINKS 40
+#define MAX_DEPTH 1000 /* components of a name, "." and ".." included; nothing real comes near */
 
 /* ---- names ---- */
 
@@ -56,6 +57,8 @@ static bool push(char path[PATH_MAX], const char *name, size_t len)
 
 int unpack_clean_name(struct unpack *u, const char *raw, char ret[PATH_MAX], struct err **reterr)
 {
+        unsigned depth = 0;
+
         ret[0] = '\0';
         for (const char *p = raw; *p;) {
                 size_t len = strcspn(p, "/");
@@ -68,6 +71,8 @@ int unpack_clean_name(struct unpack *u, const char *raw, char ret[PATH_MAX], str
                         return bad_name(u, raw, "a component is longer than 255 bytes", reterr);
                 } else if (len > 0 && !(len == 1 && *p == '.') && !push(ret, p, len)) {
                         return bad_name(u, raw, "too long", reterr);
+                } else if (++depth > MAX_DEPTH) {
+                        return bad_name(u, raw, "nested too deeply", reterr);
                 }
                 p += len;
                 p += *p == '/';
@@ -79,31 +84,30 @@ int unpack_clean_name(struct unpack *u, const char *raw, char ret[PATH_MAX], str
 
 enum found { FOUND, ABSENT, HIDDEN };
 
-/* Does a directory on the way to @path, here, hide what layers below have there? */
+/* Does a directory on the way to @path, here, hide what layers below have there? From the root down, descriptor by descriptor. */
 static bool hides(int root, const char *path)
 {
-        char prefix[PATH_MAX];
+        AUTO_CLOSE int fd = sys_openat2(root, ".", O_RDONLY | O_DIRECTORY, 0, BENEATH);
+        char name[NAME_MAX + 1];
 
-        for (const char *end = path;; end++) {
-                AUTO_CLOSE int fd = -EBADF;
+        while (fd >= 0) {
+                size_t len = strcspn(path, "/");
+                int next;
 
-                /* The root, then each proper prefix. */
-                if (end != path && *end != '/') {
-                        if (!*end)
-                                return false;
-                        continue;
-                }
-                memcpy(prefix, path, (size_t)(end - path));
-                prefix[end - path] = '\0';
-                fd = sys_openat2(root, prefix[0] ? prefix : ".",
-                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, BENEATH);
-                if (fd == -ENOENT)
-                        return false;
-                if (fd < 0 || whiteout_is_opaque(fd))
+                if (whiteout_is_opaque(fd))
                         return true;
-                if (!*end)
+                if (!path[len]) /* the last component hides nothing of itself */
                         return false;
+                memcpy(name, path, len);
+                name[len] = '\0';
+                next = openat(fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (next < 0 && errno == ENOENT)
+                        return false;
+                (void)fd_close(fd);
+                fd = next;
+                path += len + 1;
         }
+        return true; /* something on the way is no directory */
 }
 
 static enum found look_in(int root, const char *path, int *ret_fd, struct stat *ret_st)
@@ -123,7 +127,7 @@ static int find_lower(struct unpack *u, const char *path, struct stat *ret_st)
 {
         u->info.needs_lower =
             true; /* on another base the answer may differ, even when it is "nothing" */
-        if (hides(u->fs_fd, path))
+        if (u->o->n_lowers == 0 || hides(u->fs_fd, path))
                 return -ENOENT;
         for (size_t i = u->o->n_lowers; i-- > 0;) {
                 int fd = -EBADF;
@@ -148,6 +152,7 @@ struct walk {
         bool create;
         char path[PATH_MAX]; /* resolved so far */
         int fd;              /* of it in this layer, O_PATH; -EBADF: only below */
+        bool new_here;       /* it was made just now and nothing is below: then nothing is below its children */
         char rest[PATH_MAX]; /* components to come */
         unsigned links;
 };
@@ -157,14 +162,28 @@ static int walk_fail(struct walk *w, int errnum, struct err **reterr)
         return unpack_fail(w->u, errnum, "directory", reterr);
 }
 
+/* By path: after a step that was not down. */
 static int walk_open(struct walk *w, struct err **reterr)
 {
+        w->new_here = false;
         (void)fd_close(w->fd);
         w->fd =
             sys_openat2(w->u->fs_fd, w->path[0] ? w->path : ".", O_PATH | O_DIRECTORY, 0, BENEATH);
         if (w->fd < 0 && (w->create || w->fd != -ENOENT))
                 return walk_fail(w, -w->fd, reterr);
         return 0;
+}
+
+/* Down to a directory that is there. One step, so that a path of 2000 components is not resolved 2000 times. */
+static int walk_down(struct walk *w, const char *name, struct err **reterr)
+{
+        int fd = openat(w->fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+        if (fd < 0)
+                return walk_fail(w, errno, reterr);
+        (void)fd_close(w->fd);
+        w->fd = fd;
+        return push(w->path, name, strlen(name)) ? 0 : walk_fail(w, ENAMETOOLONG, reterr);
 }
 
 /* Puts a link's target in front of the rest. */
@@ -203,16 +222,15 @@ static int walk_mkdir(struct walk *w, const char *name, const struct stat *lower
                 a = unpack_attr_of_lower(u, lower);
         if (mkdirat(w->fd, name, 0700) < 0)
                 return walk_fail(w, errno, reterr);
-        if (!push(w->path, name, strlen(name)))
-                return walk_fail(w, ENAMETOOLONG, reterr);
+        u->info.inodes++;
         r = unpack_set_attr(u, &p, &a, reterr);
+        if (r == 0)
+                r = walk_down(w, name, reterr);
         if (r == 0)
                 r = unpack_record(u, w->path, &a, reterr);
         if (r == 0)
                 r = unpack_later_times(u, w->path, &a, reterr);
-        u->info.inodes++;
-        if (r == 0)
-                r = walk_open(w, reterr);
+        w->new_here = !lower;
         if (r == 0 && lower_fd >= 0) {
                 r = layer_copy_xattrs(lower_fd, w->fd, false);
                 if (r < 0 && r != -ENOTSUP && r != -EPERM)
@@ -247,7 +265,7 @@ static int walk_lower(struct walk *w, const char *name, struct err **reterr)
         memcpy(path, w->path, sizeof(path));
         if (!push(path, name, strlen(name)))
                 return walk_fail(w, ENAMETOOLONG, reterr);
-        fd = find_lower(w->u, path, &st);
+        fd = w->new_here ? -ENOENT : find_lower(w->u, path, &st);
         if (fd >= 0 && S_ISLNK(st.st_mode))
                 return walk_link(w, fd, "", reterr);
         if (fd >= 0 && !S_ISDIR(st.st_mode))
@@ -280,9 +298,7 @@ static int walk_component(struct walk *w, const char *name, struct err **reterr)
                 return w->create ? walk_replace_whiteout(w, name, reterr) : -ENOENT;
         if (!S_ISDIR(st.st_mode))
                 return walk_fail(w, ENOTDIR, reterr);
-        if (!push(w->path, name, strlen(name)))
-                return walk_fail(w, ENAMETOOLONG, reterr);
-        return walk_open(w, reterr);
+        return walk_down(w, name, reterr);
 }
 
 /* Resolves @dir; w->path and w->fd hold the result. -ENOENT has no words when nothing is to be created. */
