@@ -27,19 +27,20 @@ static char *seccomp_readable_take(char *path)
         return NULL;
 }
 
-/* In a build tree the profile lies beside the helper programs; installed, in the data directory. */
+/* In a build tree the profile lies below the helper programs, where they were copied together beside them; installed, in the
+ * data directory, found from where they are so that a whole prefix can be moved. */
 static char *seccomp_own_profile(void)
 {
+        static const char *const places[] = {"src/security", ".", "../../share/kelp"};
         AUTO_FREE char *helper = process_helper_path("kelp-seccomp");
-        char *slash = strrchr(helper, '/'), *path;
+        int dir_len = (int)(strrchr(helper, '/') - helper);
 
-        path = seccomp_readable_take(
-            xasprintf("%.*s/src/security/seccomp.json", (int)(slash - helper), helper));
-        if (path)
-                return path;
-        path = seccomp_readable_take(xasprintf("%.*s/seccomp.json", (int)(slash - helper), helper));
-        if (path)
-                return path;
+        for (size_t i = 0; i < ARRAY_SIZE(places); i++) {
+                char *path = seccomp_readable_take(
+                    xasprintf("%.*s/%s/seccomp.json", dir_len, helper, places[i]));
+                if (path)
+                        return path;
+        }
         return xstrdup(KELP_DATADIR "/kelp/seccomp.json");
 }
 

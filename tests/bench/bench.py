@@ -40,6 +40,7 @@ class Setting:
         for path in [*harness.BUILD.glob("kelp*"), *harness.BUILD.glob("tests/guest/probe"), *harness.BUILD.glob("tests/bench/floor")]:
             if path.is_file() and os.access(path, os.X_OK):
                 shutil.copy(path, self.programs / path.name)
+        shutil.copy(harness.BUILD / "src" / "security" / "seccomp.json", self.programs)
         cache = self.base / "cache"
         cache.mkdir()
         self.own(cache)

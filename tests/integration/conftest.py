@@ -53,6 +53,7 @@ def programs(session_dir):
         if path.is_file() and os.access(path, os.X_OK):
             shutil.copy(path, target / path.name)
             os.chmod(target / path.name, 0o755)
+    shutil.copy(harness.BUILD / "src" / "security" / "seccomp.json", target)
     return target
 
 

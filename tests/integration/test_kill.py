@@ -107,6 +107,7 @@ def fault_programs(session_dir):
     for path in [*FAULT_BUILD.glob("kelp*")]:
         if path.is_file() and os.access(path, os.X_OK):
             shutil.copy(path, target / path.name)
+    shutil.copy(FAULT_BUILD / "src" / "security" / "seccomp.json", target)
     return target
 
 
