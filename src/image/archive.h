@@ -36,14 +36,15 @@ DEFINE_CLEANUP(struct archive *, archive_free);
 const char *archive_what(const struct archive *a);
 bool archive_has(const struct archive *a, const char *name);
 /* A document of at most 4 MiB. ERR_NOT_FOUND when there is none of that name. NUL-terminated; caller owns. */
-int archive_read(struct archive *a, const char *name, char **ret, size_t *ret_len, struct err **reterr);
+int archive_read(struct archive *a, const char *name, char **ret, size_t *ret_len,
+                 struct err **reterr);
 
 /* What a stream's layer became when it passed. */
 struct archive_layer {
-        char dir[24];       /* in the transaction; "" when it was not unpacked */
-        char blob[24];      /* its compressed bytes, in the transaction; "" when it was not compressed */
-        char *failure;      /* why it could not be unpacked */
-        bool stored;        /* was in the store already, only its digest was looked at */
+        char dir[24];  /* in the transaction; "" when it was not unpacked */
+        char blob[24]; /* its compressed bytes, in the transaction; "" when it was not compressed */
+        char *failure; /* why it could not be unpacked */
+        bool stored;   /* was in the store already, only its digest was looked at */
         char name[LAYER_NAME_MAX];
         char diff_id[72], blob_digest[72];
         uint64_t blob_size;
@@ -59,7 +60,7 @@ struct archive_stream_opts {
         const char *item; /* for progress */
         uint64_t size;    /* it must have; 0: any */
         int tee_fd;
-        bool plain;       /* don't decompress */
+        bool plain; /* don't decompress */
 };
 int archive_open_layer(struct archive *a, const char *name, const struct archive_stream_opts *o,
                        struct archive_source **ret, struct err **reterr);

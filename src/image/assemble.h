@@ -28,15 +28,16 @@ struct layer_want {
         bool keep_blob;          /* compressed bytes are kept, so that the manifest stays true */
 };
 /* @ret_diff_ids and @ret_sizes (NULL ok): of each layer, uncompressed. */
-int assembler_layers(struct assembler *as, const struct layer_want *wants, size_t n, struct strv *ret_diff_ids,
-                     uint64_t *ret_sizes, struct err **reterr);
+int assembler_layers(struct assembler *as, const struct layer_want *wants, size_t n,
+                     struct strv *ret_diff_ids, uint64_t *ret_sizes, struct err **reterr);
 
 struct assembled {
-        const char *config, *manifest; /* JSON; manifest NULL: one is made, for uncompressed layers */
+        const char *config,
+            *manifest; /* JSON; manifest NULL: one is made, for uncompressed layers */
         size_t config_len, manifest_len;
-        const struct strv *diff_ids;   /* for a manifest that is made */
+        const struct strv *diff_ids; /* for a manifest that is made */
         const uint64_t *sizes;
-        char *const *names;            /* formatted, NULL-terminated */
+        char *const *names; /* formatted, NULL-terminated */
 };
 /* Everything that was gathered since the last publication gets durable and into place. Tells the caller ("result"). */
 int assembler_publish(struct assembler *as, const struct assembled *image, struct err **reterr);

@@ -16,15 +16,15 @@ struct image_job {
         struct json_object *request; /* borrowed; NULL: {} */
         int in_fd, out_fd;           /* borrowed; -EBADF: /dev/null */
         void (*progress)(void *arg, const char *item, uint64_t done, uint64_t total); /* NULL ok */
-        void (*warning)(void *arg, const char *text);                                /* NULL ok */
+        void (*warning)(void *arg, const char *text);                                 /* NULL ok */
         void *arg;
 };
 #define IMAGE_JOB_INIT(v) ((struct image_job){.verb = (v), .in_fd = -EBADF, .out_fd = -EBADF})
 
 /* Waits for its end. *ret_results (NULL ok): array of the result messages, on failure too (what was finished before); the
  * caller owns it. */
-int image_job_run(const struct dirs *d, const struct image_job *job, struct json_object **ret_results,
-                  struct err **reterr);
+int image_job_run(const struct dirs *d, const struct image_job *job,
+                  struct json_object **ret_results, struct err **reterr);
 
 /* Deletes entries of tmp/, inside U. */
 int image_job_remove_trees(const struct dirs *d, const struct strv *names, struct err **reterr);

@@ -14,13 +14,16 @@ struct image;
 struct json_object;
 
 /* GET /images/{name}/json. ERR_NOT_FOUND when there is none. Caller owns *ret. */
-int image_inspect(const struct dirs *d, const char *name, struct json_object **ret, struct err **reterr);
+int image_inspect(const struct dirs *d, const char *name, struct json_object **ret,
+                  struct err **reterr);
 /* GET /images/{name}/history: array, newest first, of {Id, Created (seconds), CreatedBy, Tags, Size, Comment}. */
-int image_history(const struct dirs *d, const char *name, struct json_object **ret, struct err **reterr);
+int image_history(const struct dirs *d, const char *name, struct json_object **ret,
+                  struct err **reterr);
 
 /* "dangling=true", "label=k[=v]", "label!=…", "before=IMAGE", "since=IMAGE", "reference=PATTERN", "until=TIME|DURATION". */
 struct image_filter;
-int image_filter_parse(const struct dirs *d, char *const *filters, struct image_filter **ret, struct err **reterr);
+int image_filter_parse(const struct dirs *d, char *const *filters, struct image_filter **ret,
+                       struct err **reterr);
 struct image_filter *image_filter_free(struct image_filter *f);
 DEFINE_CLEANUP(struct image_filter *, image_filter_free);
 bool image_filter_match(const struct image_filter *f, const struct image *i);

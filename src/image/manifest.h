@@ -15,11 +15,16 @@
 struct err;
 struct json_at;
 
-#define MANIFEST_JSON_MAX (4U * 1024 * 1024)
-#define MANIFEST_MAX_LAYERS 4096
+#define MANIFEST_JSON_MAX    (4U * 1024 * 1024)
+#define MANIFEST_MAX_LAYERS  4096
 #define MANIFEST_MAX_ENTRIES 4096
 
-enum descriptor_kind { DESCRIPTOR_MANIFEST, DESCRIPTOR_INDEX, DESCRIPTOR_OTHER, DESCRIPTOR_KIND_COUNT };
+enum descriptor_kind {
+        DESCRIPTOR_MANIFEST,
+        DESCRIPTOR_INDEX,
+        DESCRIPTOR_OTHER,
+        DESCRIPTOR_KIND_COUNT
+};
 struct descriptor {
         char *media_type; /* "" when absent */
         char *digest;     /* sha256 */
@@ -37,37 +42,42 @@ struct descriptor_list {
 };
 void descriptor_list_release(struct descriptor_list *l);
 /* An index; entries of unknown media types are kept (DESCRIPTOR_OTHER), entries with unusable digests are errors. */
-int index_parse(const char *data, size_t n, const char *what, struct descriptor_list *ret, struct err **reterr);
+int index_parse(const char *data, size_t n, const char *what, struct descriptor_list *ret,
+                struct err **reterr);
 
 struct manifest {
         struct descriptor config;
         struct descriptor_list layers;
         bool artifact; /* its config is no image's */
 };
-int manifest_parse(const char *data, size_t n, const char *what, struct manifest *ret, struct err **reterr);
+int manifest_parse(const char *data, size_t n, const char *what, struct manifest *ret,
+                   struct err **reterr);
 void manifest_release(struct manifest *m);
 
 struct config_summary {
         struct platform platform;
         struct strv diff_ids;
 };
-int config_parse(const char *data, size_t n, const char *what, struct config_summary *ret, struct err **reterr);
+int config_parse(const char *data, size_t n, const char *what, struct config_summary *ret,
+                 struct err **reterr);
 void config_summary_release(struct config_summary *c);
 
 /* manifest.json of a Docker archive. */
 struct docker_image {
-        char *config;        /* path in the archive */
+        char *config;             /* path in the archive */
         struct strv tags, layers; /* layers: paths in the archive, lowest first */
 };
 struct docker_manifest {
         struct docker_image *v;
         size_t n;
 };
-int docker_manifest_parse(const char *data, size_t n, struct docker_manifest *ret, struct err **reterr);
+int docker_manifest_parse(const char *data, size_t n, struct docker_manifest *ret,
+                          struct err **reterr);
 void docker_manifest_release(struct docker_manifest *m);
 
 /* repositories: {"name": {"tag": "id"}} as "name:tag" and id, side by side. */
-int repositories_parse(const char *data, size_t n, struct strv *ret_names, struct strv *ret_ids, struct err **reterr);
+int repositories_parse(const char *data, size_t n, struct strv *ret_names, struct strv *ret_ids,
+                       struct err **reterr);
 
 /* A manifest for layers that come without one. Descriptors are written in the order and with the types given; caller frees. */
 struct manifest_layer {
@@ -75,7 +85,8 @@ struct manifest_layer {
         uint64_t size;
 };
 #define MEDIA_OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define MEDIA_OCI_INDEX "application/vnd.oci.image.index.v1+json"
-#define MEDIA_OCI_CONFIG "application/vnd.oci.image.config.v1+json"
-#define MEDIA_OCI_LAYER "application/vnd.oci.image.layer.v1.tar"
-char *manifest_build(const char *config_digest, uint64_t config_size, const struct manifest_layer *layers, size_t n);
+#define MEDIA_OCI_INDEX    "application/vnd.oci.image.index.v1+json"
+#define MEDIA_OCI_CONFIG   "application/vnd.oci.image.config.v1+json"
+#define MEDIA_OCI_LAYER    "application/vnd.oci.image.layer.v1.tar"
+char *manifest_build(const char *config_digest, uint64_t config_size,
+                     const struct manifest_layer *layers, size_t n);

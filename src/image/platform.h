@@ -6,7 +6,8 @@
 struct err;
 #define PLATFORM_PART 32
 struct platform {
-        char os[PLATFORM_PART], arch[PLATFORM_PART], variant[PLATFORM_PART]; /* variant "" when it has none */
+        char os[PLATFORM_PART], arch[PLATFORM_PART],
+            variant[PLATFORM_PART]; /* variant "" when it has none */
 };
 /* "linux/amd64", "arm64", "linux/arm/v7". ERR_USAGE names the value. */
 int platform_parse(const char *s, struct platform *ret, struct err **reterr);

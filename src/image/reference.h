@@ -12,9 +12,10 @@
 struct err;
 
 struct reference {
-        char *domain, *path;   /* "docker.io", "library/debian" */
-        char *tag, *digest;    /* NULL when absent; after reference_parse() without a digest the tag is "latest" when absent */
-        bool has_domain;       /* the user typed one */
+        char *domain, *path; /* "docker.io", "library/debian" */
+        char *tag,
+            *digest; /* NULL when absent; after reference_parse() without a digest the tag is "latest" when absent */
+        bool has_domain; /* the user typed one */
 };
 int reference_parse(const char *s, struct reference *ret, struct err **reterr);
 void reference_release(struct reference *r);

@@ -30,11 +30,11 @@ struct save_images {
 /* A file of the archive; what it is made of: text, a blob of the store, or a layer to be packed. */
 struct save_file {
         char *name;
-        char *text;       /* owned */
+        char *text; /* owned */
         size_t text_len;
-        char *blob;       /* digest */
-        char *layer;      /* directory in layers/ */
-        char *item;       /* for progress */
+        char *blob;  /* digest */
+        char *layer; /* directory in layers/ */
+        char *item;  /* for progress */
         uint64_t size;
 };
 struct save_files {
@@ -43,10 +43,14 @@ struct save_files {
 };
 /* Once per name: layers are shared. */
 void save_add_text(struct save_files *f, const char *name, const char *text, size_t len);
-int save_add_blob(struct tool *t, struct save_files *f, const char *name, const char *digest, struct err **reterr);
-int save_add_layer(struct tool *t, struct save_files *f, const char *name, const char *layer, struct err **reterr);
+int save_add_blob(struct tool *t, struct save_files *f, const char *name, const char *digest,
+                  struct err **reterr);
+int save_add_layer(struct tool *t, struct save_files *f, const char *name, const char *layer,
+                   struct err **reterr);
 bool save_has_blob(const struct tool *t, const char *digest);
 
 /* The formats: they name the files, save.c writes them. */
-int save_oci(struct tool *t, const struct save_images *images, bool docker, struct save_files *ret, struct err **reterr);
-int save_docker_v1(struct tool *t, const struct save_images *images, struct save_files *ret, struct err **reterr);
+int save_oci(struct tool *t, const struct save_images *images, bool docker, struct save_files *ret,
+             struct err **reterr);
+int save_docker_v1(struct tool *t, const struct save_images *images, struct save_files *ret,
+                   struct err **reterr);

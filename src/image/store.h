@@ -23,12 +23,15 @@ struct image {
         char *id;              /* "sha256:…" of the config blob */
         char *manifest_digest; /* of the manifest blob in images/blobs */
         char *os, *architecture;
-        struct strv layers;    /* names of directories in layers/ (layer_info.h), lowest first, each once */
-        struct json_object *doc; /* the whole file; owned; .config is the OCI config's "config" object */
+        struct strv
+            layers; /* names of directories in layers/ (layer_info.h), lowest first, each once */
+        struct json_object
+            *doc; /* the whole file; owned; .config is the OCI config's "config" object */
         bool setuid;
-        uint64_t size;         /* sum of the layers' content, bytes */
+        uint64_t size; /* sum of the layers' content, bytes */
         int64_t created_ns;
-        struct strv names;     /* filled by store_list()/store_find(): formatted references that point here */
+        struct strv
+            names; /* filled by store_list()/store_find(): formatted references that point here */
 };
 struct image *image_free(struct image *i);
 DEFINE_CLEANUP(struct image *, image_free);
@@ -38,15 +41,20 @@ DEFINE_CLEANUP(struct image *, image_free);
 int store_resolve(const struct dirs *d, const char *name, struct image **ret, struct err **reterr);
 /* True as long as the image's record exists: the second half of run's reference protocol (docs/state.md, "Removal"). */
 bool store_has_image(const struct dirs *d, const char *image_id);
-int store_find(const struct dirs *d, const char *name, struct image **ret, struct err **reterr);             /* with names */
-int store_list(const struct dirs *d, struct image ***ret, size_t *ret_n, struct err **reterr);              /* sorted: newest first */
+int store_find(const struct dirs *d, const char *name, struct image **ret,
+               struct err **reterr); /* with names */
+int store_list(const struct dirs *d, struct image ***ret, size_t *ret_n,
+               struct err **reterr);                             /* sorted: newest first */
 bool image_has_label(const struct image *i, const char *wanted); /* "key" or "key=value" */
 void image_list_free(struct image **v, size_t n);
 /* The OCI config blob and the manifest blob as JSON (history, inspect). */
-int store_config(const struct dirs *d, const struct image *i, struct json_object **ret, struct err **reterr);
-int store_manifest(const struct dirs *d, const struct image *i, struct json_object **ret, struct err **reterr);
+int store_config(const struct dirs *d, const struct image *i, struct json_object **ret,
+                 struct err **reterr);
+int store_manifest(const struct dirs *d, const struct image *i, struct json_object **ret,
+                   struct err **reterr);
 /* Bytes of a small blob (≤ 4 MiB). */
-int store_blob_read(const struct dirs *d, const char *digest, char **ret, size_t *ret_len, struct err **reterr);
+int store_blob_read(const struct dirs *d, const char *digest, char **ret, size_t *ret_len,
+                    struct err **reterr);
 
 /* The full name under which a name that a user gives to something new is stored: an existing one's full form, else localhost/NAME for a
  * short name. ERR_USAGE when it is none. Caller owns. */
@@ -57,8 +65,10 @@ struct store_remove_opts {
 };
 /* rmi: untags, and deletes the image with its last name; containers that use it refuse (ERR_BUSY) unless force. Lines for the user
  * ("Untagged: x", "Deleted: sha256:…") are appended to @report. */
-int store_remove(const struct dirs *d, const char *name, const struct store_remove_opts *o, struct strv *report, struct err **reterr);
-int store_prune(const struct dirs *d, bool all, char *const *filters, struct strv *report, uint64_t *ret_bytes, struct err **reterr);
+int store_remove(const struct dirs *d, const char *name, const struct store_remove_opts *o,
+                 struct strv *report, struct err **reterr);
+int store_prune(const struct dirs *d, bool all, char *const *filters, struct strv *report,
+                uint64_t *ret_bytes, struct err **reterr);
 /* Removes what no live writer, image or container refers to: garbage in tmp/, unreferenced layers and blobs. Cheap when there is none. */
 int store_sweep(const struct dirs *d, struct err **reterr);
 
@@ -70,8 +80,10 @@ int store_txn_dir(const struct store_txn *t);
 int store_txn_claim_layer(struct store_txn *t, const char *layer_name, struct err **reterr);
 int store_txn_claim_blob(struct store_txn *t, const char *digest, struct err **reterr);
 /* Moves the transaction's directory or file @from into place; claims it first. One that is there already wins. Contents must be on disk. */
-int store_txn_put_layer(struct store_txn *t, const char *from, const char *layer_name, struct err **reterr);
-int store_txn_put_blob(struct store_txn *t, const char *from, const char *digest, struct err **reterr);
+int store_txn_put_layer(struct store_txn *t, const char *from, const char *layer_name,
+                        struct err **reterr);
+int store_txn_put_blob(struct store_txn *t, const char *from, const char *digest,
+                       struct err **reterr);
 struct store_txn *store_txn_end(struct store_txn *t); /* removes the directory; NULL ok */
 DEFINE_CLEANUP(struct store_txn *, store_txn_end);
 /* Publishes: manifest and config blobs, run description, then @names (formatted references; NULL-terminated, may be NULL). All layers must be
@@ -87,4 +99,5 @@ int store_publish(struct store_txn *t, const struct store_image *i, struct err *
  * namespace): "layers/<hex>/fs", or a variant "layers/<hex>/fs.<hash>" with other owners. -ENOENT without words: the variant has to be made
  * first, by running kelp-image reown. */
 struct id_map;
-int store_layer_path(const struct dirs *d, const char *layer_name, const struct id_map *uid, const struct id_map *gid, char **ret, struct err **reterr);
+int store_layer_path(const struct dirs *d, const char *layer_name, const struct id_map *uid,
+                     const struct id_map *gid, char **ret, struct err **reterr);

@@ -44,8 +44,8 @@ int tool_send_take(struct tool *t, const char *event, struct json_object *msg, s
 struct tool_source {
         int fd, signal_fd;
         bool seekable;
-        off_t pos;      /* seekable: next byte */
-        uint64_t left;  /* UINT64_MAX: to the end of the file */
+        off_t pos;     /* seekable: next byte */
+        uint64_t left; /* UINT64_MAX: to the end of the file */
 };
 ssize_t tool_source_read(void *source, void *buf, size_t n);
 
