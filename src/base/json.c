@@ -253,7 +253,7 @@ int json_opt_i64(const struct json_at *at, const char *key, int64_t *ret, struct
 int json_opt_u32(const struct json_at *at, const char *key, uint32_t *ret, struct err **reterr)
 {
         struct json_at child = json_key(at, key);
-        uint64_t v;
+        uint64_t v = 0;
         int r;
 
         if (!child.obj)
@@ -281,7 +281,7 @@ int json_opt_strv(const struct json_at *at, const char *key, struct strv *ret, s
                 return r;
         for (size_t i = 0; i < n; i++) {
                 struct json_at elem = json_elem(&child, i);
-                const char *s;
+                const char *s = NULL;
 
                 r = json_value_string(&elem, &s, reterr);
                 if (r < 0)

@@ -27,7 +27,7 @@
 #include <unistd.h>
 
 #define WALK_OPEN   32
-#define WALK_BUFFER (16U * 1024)
+#define WALK_BUFFER ((size_t)16 * 1024)
 /* Somebody who keeps filling a directory that we are emptying gets so many rounds before we give up. */
 #define WALK_MAX_ROUNDS 16
 

@@ -24,7 +24,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#define SPAWN_STACK (64U * 1024)
+#define SPAWN_STACK ((size_t)64 * 1024)
 
 struct spawn {
         const struct process_spawn_opts *opts;

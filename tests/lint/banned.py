@@ -54,6 +54,13 @@ FLAGS = [
 ]
 
 
+# Between clone and exec nothing may allocate, speak, take a lock of libc's or look at the environment.
+CHILD_FILES = ["src/launch/child*.c", "src/rootfs/child*.c", "src/security/apply.c", "src/base/sys.c"]
+CHILD_CALLS = (r"malloc|calloc|realloc|free|x\w*alloc|xnew|xstrn?dup|xv?asprintf|\w*printf|fopen|fdopen|f(put|get|read|write|close|flush)\w*|puts|"
+               r"getenv|setenv|opendir|readdir|strerror\w*|syslog|exit|(strbuf|strv|err|log|json|io|lock|atomic_file|process|loop|dirs|clock)_\w+|"
+               r"path_(open_in_root|clean|join|make_absolute|mkdir_open|remove_tree|usage)")
+
+
 def allowed_here(lines, number, call):
     """lint-allow on this line or the one above (1-based)."""
     near = lines[max(0, number - 2):number]
@@ -102,6 +109,9 @@ def check_file(tree, name):
         # The mode is a string, which is blank here: read it from the source.
         if not re.search(r'"[rwa][^"]*e[^"]*"', text[offset:offset + 200].split(";")[0]):
             report(offset, call, 'without "e" in its mode')
+    if may(name, CHILD_FILES):
+        for offset, call, _ in calls(code, CHILD_CALLS):
+            report(offset, call, "not between clone and exec")
     if not may(name, TALKERS):
         for offset, call, args in calls(code, "fprintf fputs vfprintf dprintf"):
             if re.search(r"\b(stderr|stdout|STD(ERR|OUT)_FILENO)\b", args):
@@ -117,6 +127,8 @@ def self_test():
     cases = [({"src/a/a.c": f"        {call}(x, y);\n"}, f"{call}()") for names, _, _ in CALLS for call in names.split()]
     cases += [({"src/a/a.c": f"        {call}(x,\n             y);\n"}, f"{call}()") for names, _, _, _ in FLAGS for call in names.split()]
     cases += [({"src/a/a.c": f"        {call}(x, f(y), {flag} | z);\n"}, None) for names, flag, _, _ in FLAGS for call in names.split()]
+    cases += [({"src/launch/child_x.c": f"        {call}(x);\n"}, f"{call}()") for call in
+              ("free", "xmalloc", "xstrdup", "snprintf", "err_sys", "err_wrap", "strbuf_add", "getenv", "path_open_in_root", "log_debug")]
     cases += [
         ({"src/a/a.c": 'FILE *f = fopen("x", "r");\n'}, "fopen()"),
         ({"src/a/a.c": 'FILE *f = fopen("x", "re");\n'}, None),
@@ -126,6 +138,7 @@ def self_test():
         ({"src/a/a.c": "/* because; lint-allow: vfork */\nvfork();\n"}, None),
         ({"src/a/a.c": "vfork(); /* lint-allow: dup */\n"}, "vfork()"),
         ({"tests/unit/a.c": "vfork();\n"}, None),
+        ({"src/launch/child_x.c": "r = sys_close(fd); path_open_in_root_raw(a, b, 0, 0); sys_clone(0, 0, 0);\n"}, None),
     ]
     return common.self_check(check, cases)
 
