@@ -311,9 +311,10 @@ int loop_run(struct loop *l, struct err **reterr)
 {
         int r = 0;
 
-        l->stopped = false;
+        /* A stop that came before the run counts: what it waits for has happened already. */
         while (r >= 0 && !l->stopped)
                 r = loop_turn(l, reterr);
+        l->stopped = false;
         return r < 0 ? r : 0;
 }
 

@@ -38,4 +38,4 @@ int loop_add_signals(struct loop *l, const sigset_t *set, loop_signal_fn fn, voi
                      struct err **reterr);
 struct loop_source *loop_remove(struct loop_source *s); /* NULL ok; returns NULL */
 int loop_run(struct loop *l, struct err **reterr);
-void loop_stop(struct loop *l);
+void loop_stop(struct loop *l); /* before loop_run(): that returns at once */

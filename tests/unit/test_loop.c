@@ -210,9 +210,24 @@ static void test_nothing_leaks(void **state)
         assert_int_equal(unit_count_fds(), before);
 }
 
+/* What a loop would wait for may have happened before it runs. */
+static void test_stop_before_run(void **state)
+{
+        struct loop *l = NULL;
+        struct err *e = NULL;
+
+        assert_ok(loop_new(&l, &e), e);
+        loop_stop(l);
+        (void)alarm(10);
+        assert_ok(loop_run(l, &e), e);
+        (void)alarm(0);
+        loop_free(l);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_stop_before_run),
             cmocka_unit_test(test_fd),
             unit_test_dir(test_regular_file),
             cmocka_unit_test(test_bad_fd),
