@@ -365,7 +365,6 @@ int change_apply(struct json_object *config, const char *instruction, struct err
                     strncasecmp(p, instructions[i].name, n) != 0)
                         continue;
                 p += n;
-                p += strspn(p, " \t");
                 if (*p == '=')
                         p++;
                 text = xstrdup(p + strspn(p, " \t"));

@@ -29,8 +29,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAKE_ATTEMPTS 16
-#define TMP_DIR_LOCK  "lock"
+#define MAKE_ATTEMPTS   16
+#define REMOVE_ATTEMPTS 64
+#define TMP_DIR_LOCK    "lock"
 
 /* 1 when the directory is ours, 0 when a sweeper was faster. */
 static int make_locked(int tmp, struct tmp_dir *t, struct err **reterr)
@@ -78,6 +79,19 @@ int tmp_dir_create(const struct dirs *d, struct tmp_dir *ret, struct err **reter
         return err_new(reterr, ERR_BUSY, "directories made in tmp/ of the store vanish at once");
 }
 
+/* Two may delete one tree: its owner loses the lock file early. What vanishes under the walk ends it, so it begins again. */
+static int remove_tree(int tmp, const char *name, struct err **reterr)
+{
+        AUTO_ERR struct err *e = NULL;
+        int r = -ENOENT;
+
+        for (int i = 0; r == -ENOENT && i < REMOVE_ATTEMPTS; i++) {
+                e = err_free(e);
+                r = path_remove_tree(tmp, name, &e);
+        }
+        return r < 0 ? err_move(reterr, r, &e) : 0;
+}
+
 /* Files of other ids can only be deleted inside U, which `kelp` itself never enters. */
 static int remove_names(const struct dirs *d, int tmp, const struct strv *names,
                         struct err **reterr)
@@ -86,15 +100,12 @@ static int remove_names(const struct dirs *d, int tmp, const struct strv *names,
 
         for (size_t i = 0; i < names->n; i++) {
                 AUTO_ERR struct err *e = NULL;
-                int r = path_remove_tree(tmp, names->v[i], &e);
+                int r = remove_tree(tmp, names->v[i], &e);
 
-                if (r == -EACCES || r == -EPERM) {
+                if (r == -EACCES || r == -EPERM)
                         strv_add(&left, names->v[i]);
-                } else if (r < 0) {
-                        if (reterr)
-                                *reterr = TAKE_PTR(e);
-                        return r;
-                }
+                else if (r < 0)
+                        return err_move(reterr, r, &e);
         }
         return left.n > 0 ? image_job_remove_trees(d, &left, reterr) : 0;
 }
@@ -125,14 +136,22 @@ static int is_garbage(int tmp, const char *name, int *ret_lock)
         AUTO_CLOSE int dir = openat(tmp, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
         AUTO_CLOSE int lock = -EBADF;
 
-        if (dir < 0)
-                return errno == ENOENT ? 0 : 1; /* no directory, or one that only U may open */
-        lock = openat(dir, TMP_DIR_LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        if (lock < 0) {
+        if (dir < 0) /* no directory, or one that only U may open; never for want of descriptors */
+                return errno == ENOTDIR || errno == ELOOP || errno == EACCES;
+        for (int i = 0; i < 2; i++) {
+                lock = openat(dir, TMP_DIR_LOCK, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+                if (lock >= 0)
+                        break;
+                if (errno != ENOENT)
+                        return 0;
                 if (unlinkat(tmp, name, AT_REMOVEDIR) == 0)
                         return 0;
-                return errno == ENOTEMPTY || errno == EEXIST;
+                if (errno != ENOTEMPTY && errno != EEXIST)
+                        return 0;
+                /* It has content, which may be the lock that its maker wrote just now: look again. */
         }
+        if (lock < 0)
+                return 1;
         if (flock(lock, LOCK_EX | LOCK_NB) < 0)
                 return 0;
         *ret_lock = TAKE_FD(lock);
