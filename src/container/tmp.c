@@ -119,21 +119,41 @@ int container_tmp_delete(const struct dirs *d, const char *name, bool wait, stru
         return run_remover(d, &names, wait, reterr);
 }
 
-/* The lock is let go before the remover runs: between the two another sweeper may start on the same tree, which only costs time. */
-static bool is_garbage(int tmp, const char *name)
+/*
+ * 1: garbage. *ret_lock holds its lock until the tree is gone: a maker that has written its lock file and does not hold it yet must
+ * find it deleted, not free. A directory with content and without a lock file may have got the file just now: look again.
+ */
+static bool is_garbage(int tmp, const char *name, int *ret_lock)
 {
         char lock[300];
-        AUTO_CLOSE int fd = -EBADF;
 
         (void)snprintf(lock, sizeof(lock), "%s/%s", name, RECORD_LOCK);
-        fd = openat(tmp, lock, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-        if (fd >= 0)
-                return flock(fd, LOCK_EX | LOCK_NB) == 0;
-        if (errno != ENOENT)
-                return errno == EACCES;
-        if (unlinkat(tmp, name, AT_REMOVEDIR) == 0)
-                return false;
-        return errno == ENOTEMPTY || errno == EEXIST;
+        for (int i = 0; i < 2; i++) {
+                AUTO_CLOSE int fd = openat(tmp, lock, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+
+                if (fd >= 0) {
+                        if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+                                return false;
+                        *ret_lock = TAKE_FD(fd);
+                        return true;
+                }
+                if (errno != ENOENT)
+                        return errno == EACCES;
+                if (unlinkat(tmp, name, AT_REMOVEDIR) == 0)
+                        return false;
+                if (errno != ENOTEMPTY && errno != EEXIST)
+                        return false;
+        }
+        return true;
+}
+
+/* What only U may delete stays in @garbage. */
+static void sweep_one(int tmp, const char *name, struct strv *garbage)
+{
+        AUTO_CLOSE int lock = -EBADF;
+
+        if (is_garbage(tmp, name, &lock) && path_remove_tree(tmp, name, NULL) < 0)
+                strv_add(garbage, name);
 }
 
 void container_tmp_sweep(const struct dirs *d)
@@ -145,20 +165,11 @@ void container_tmp_sweep(const struct dirs *d)
         if (!dir)
                 return;
         for (struct dirent *e = readdir(dir); e && garbage.n < SWEEP_MAX; e = readdir(dir)) {
-                if (e->d_name[0] != '.' && is_garbage(fd, e->d_name))
-                        strv_add(&garbage, e->d_name);
+                if (e->d_name[0] != '.')
+                        sweep_one(fd, e->d_name, &garbage);
         }
         (void)closedir(dir);
         (void)TAKE_FD(fd);
-        for (size_t i = garbage.n; i > 0; i--) {
-                AUTO_CLOSE int tmp = openat(d->root_fd, "tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-                if (tmp >= 0 && path_remove_tree(tmp, garbage.v[i - 1], NULL) >= 0) {
-                        free(garbage.v[i - 1]);
-                        garbage.v[i - 1] = garbage.v[--garbage.n];
-                        garbage.v[garbage.n] = NULL;
-                }
-        }
         if (garbage.n > 0)
                 (void)run_remover(d, &garbage, false, NULL);
 }
