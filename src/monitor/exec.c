@@ -309,7 +309,6 @@ int monitor_exec(const char *root, const char *id)
         }
         status_started(x.p.pid);
         (void)malloc_trim(0);
-        reap(&x);
         r = loop_run(x.loop, &e);
         if (r >= 0)
                 status_exited(x.code, false);

@@ -550,8 +550,7 @@ static int serve(struct run *run, struct err **reterr)
         /* From here on we wait, perhaps for months: what the start has used goes back to the kernel. */
         (void)malloc_trim(0);
         (void)dl_iterate_phdr(drop_segment, NULL);
-        /* It may be dead already, its signal merged with another's. */
-        reap(run);
+        /* If the program has ended already, SIGCHLD has been blocked since before it was started: the loop finds it. */
         return loop_run(run->loop, reterr);
 }
 
