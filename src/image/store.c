@@ -270,19 +270,20 @@ void image_list_free(struct image **v, size_t n)
 int store_list(const struct dirs *d, struct image ***ret, size_t *ret_n, struct err **reterr)
 {
         AUTO(ref_list_release) struct ref_list refs = {0};
-        AUTO_STRV ids = {0};
+        AUTO_STRV ids = {0}, pending = {0};
         struct image **v;
         size_t n = 0;
         int r;
 
-        r = run_description_ids(d, &ids, reterr);
-        if (r < 0)
-                return r;
-        r = refs_list(d, &refs, reterr);
-        if (r < 0)
+        if ((r = run_description_ids(d, &ids, reterr)) < 0 ||
+            (r = refs_list(d, &refs, reterr)) < 0 ||
+            (r = store_names(d, STORE_PENDING, &pending, reterr)) < 0)
                 return r;
         v = xcalloc(ids.n + 1, sizeof(struct image *));
         for (size_t i = 0; i < ids.n; i++) {
+                /* Not published yet, or never to be. */
+                if (strv_has_sorted(&pending, ids.v[i]))
+                        continue;
                 r = run_description_read(d, ids.v[i], &v[n], reterr);
                 if (r < 0) {
                         image_list_free(v, n);

@@ -13,6 +13,7 @@
 #include "base/atomic_file.h"
 #include "base/dirs.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/lock.h"
@@ -217,6 +218,7 @@ static int trash_one(const struct dirs *d, const char *dir, const char *name, st
                 if (r < 0)
                         return r;
         }
+        FAULT_POINT("collect");
         if (renameat(d->root_fd, path, c->trash.fd, name) < 0 && errno != ENOENT)
                 return err_sys(reterr, errno, "remove %s", path);
         log_debug("collected %s", path);
@@ -314,6 +316,9 @@ int store_collect(const struct dirs *d, struct collected *ret, struct err **rete
         int r;
 
         sweep_temporaries(d);
+        r = pending_roll_back(d, reterr);
+        if (r < 0)
+                return r;
         r = survey(d, &layers, &blobs, &candidates, reterr);
         if (r < 0 || !candidates)
                 return r;
@@ -327,8 +332,12 @@ int store_collect(const struct dirs *d, struct collected *ret, struct err **rete
         return collect_blobs(d, &blob_names, &blobs, ret, reterr);
 }
 
-static bool has_temporaries(const struct dirs *d)
+static bool has_leftovers(const struct dirs *d)
 {
+        AUTO_STRV pending = {0};
+
+        if (store_names(d, STORE_PENDING, &pending, NULL) >= 0 && pending.n > 0)
+                return true;
         for (size_t i = 0; i < ARRAY_SIZE(written_dirs); i++) {
                 int fd = openat(d->root_fd, written_dirs[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 DIR *stream = fd < 0 ? NULL : fdopendir(fd);
@@ -375,10 +384,10 @@ int store_sweep(const struct dirs *d, struct err **reterr)
         if (r < 0)
                 return r;
         r = survey(d, &layers, &blobs, &candidates, reterr);
-        if (r < 0 || (!candidates && !has_temporaries(d)))
+        if (r < 0 || (!candidates && !has_leftovers(d)))
                 return r;
         /* Layers of a removed image that containers still use are candidates each time: ask the containers before the lock. */
-        if (candidates && !has_temporaries(d)) {
+        if (candidates && !has_leftovers(d)) {
                 r = beyond_containers(d, &layers, &blobs, reterr);
                 if (r <= 0)
                         return r;

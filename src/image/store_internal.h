@@ -17,6 +17,7 @@ struct json_at;
 #define STORE_LOCK          "lock"
 #define STORE_REFS          "images/refs"
 #define STORE_RUN           "images/run"
+#define STORE_PENDING       "images/pending"
 #define STORE_LAYERS        "layers"
 #define STORE_BLOBS         "images/blobs/sha256"
 #define STORE_JSON_MAX      (16U * 1024 * 1024) /* a run description holds a config of at most 4 MiB */
@@ -75,6 +76,13 @@ struct store_layer_sum {
 /* The layers' directories, lowest first, repeated ones included. ERR_NOT_FOUND when one is missing. */
 int store_layer_names(const struct dirs *d, const struct strv *diff_ids, struct strv *ret,
                       struct store_layer_sum *sum, struct err **reterr);
+
+/* ---- publication: images/pending/<hex> ---- */
+/* All three with the store's lock held alone. The mark stands from before an image's record is written until all its names are. */
+int pending_set(const struct dirs *d, const char *hex, struct err **reterr);
+int pending_clear(const struct dirs *d, const char *hex, struct err **reterr);
+/* A mark met under the lock is of a publisher that was killed: its image goes, unless a name or a container refers to it. */
+int pending_roll_back(const struct dirs *d, struct err **reterr);
 
 /* ---- names ---- */
 struct store_name {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/dirs.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/lock.h"
@@ -124,6 +125,7 @@ static int delete_image(const struct dirs *d, const struct image *i, const struc
         r = unlink_record(d, i->id, reterr);
         if (r < 0)
                 return r;
+        FAULT_POINT("rmi-record");
         r = check_use(d, i->id, SHORT(i->id), force, reterr);
         if (r < 0) {
                 if (restore_record(d, i, &restore_err) < 0)
@@ -196,6 +198,7 @@ static int finish(const struct dirs *d, int *lock, struct strv *report, uint64_t
         if (r >= 0)
                 r = store_collect(d, &c, reterr);
         *lock = fd_close(*lock);
+        FAULT_POINT("rmi-collected");
         for (size_t i = 0; i < c.layers.n; i++)
                 strv_addf(report, "Deleted: sha256:%.64s", c.layers.v[i]);
         if (ret_bytes)

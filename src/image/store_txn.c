@@ -9,13 +9,14 @@
  * Content is renamed into place under its claim, without any lock; two writers of the same layer end with either's: they are equal.
  *
  * Publishing changes references, under the lock: blobs first, then the run description (the image exists from here on), then
- * names. Killed in between, the image is there without (all) its names; killed earlier, there are only unreferenced blobs and
- * layers, which the next collection takes.
+ * names. Killed in between, the image is removed again by whoever takes the lock next (store_pending.c); killed earlier,
+ * there are only unreferenced blobs and layers, which the next collection takes.
  */
 #include "base/alloc.h"
 #include "base/atomic_file.h"
 #include "base/dirs.h"
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/lock.h"
@@ -180,24 +181,42 @@ static int write_run_description(const struct dirs *d, const struct store_image 
         return r < 0 ? err_wrap(reterr, r, "write image %.19s", i->config_digest) : 0;
 }
 
+static int publish_names(const struct dirs *d, const struct store_image *i, struct err **reterr)
+{
+        for (char *const *name = i->names; name && *name; name++) {
+                int r = refs_set(d, *name, i->config_digest, i->manifest_digest, reterr);
+
+                if (r < 0)
+                        return r;
+                FAULT_POINT("publish-name");
+        }
+        return refs_derive_index(d, reterr);
+}
+
 int store_publish(struct store_txn *t, const struct store_image *i, struct err **reterr)
 {
         const struct dirs *d = t->dirs;
         AUTO_CLOSE int lock = lock_acquire(d->root_fd, STORE_LOCK, true, reterr);
+        bool fresh;
         int r;
 
         if (lock < 0)
                 return lock;
-        if ((r = write_blob(d, i->config_digest, i->config, i->config_len, reterr)) < 0 ||
-            (r = write_blob(d, i->manifest_digest, i->manifest, i->manifest_len, reterr)) < 0 ||
+        if ((r = pending_roll_back(d, reterr)) < 0 ||
+            (r = write_blob(d, i->config_digest, i->config, i->config_len, reterr)) < 0 ||
+            (r = write_blob(d, i->manifest_digest, i->manifest, i->manifest_len, reterr)) < 0)
+                return r;
+        fresh = !store_has_image(d, i->config_digest);
+        FAULT_POINT("publish-blobs");
+        if ((fresh && (r = pending_set(d, digest_hex(i->config_digest), reterr)) < 0) ||
             (r = write_run_description(d, i, reterr)) < 0)
                 return r;
-        for (char *const *name = i->names; name && *name; name++) {
-                r = refs_set(d, *name, i->config_digest, i->manifest_digest, reterr);
-                if (r < 0)
-                        return r;
-        }
-        return refs_derive_index(d, reterr);
+        FAULT_POINT("publish-record");
+        r = publish_names(d, i, reterr);
+        if (r < 0)
+                return r;
+        FAULT_POINT("publish-named");
+        return fresh ? pending_clear(d, digest_hex(i->config_digest), reterr) : 0;
 }
 
 int store_tag(const struct dirs *d, const char *source, const char *target, struct err **reterr)

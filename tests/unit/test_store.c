@@ -485,6 +485,29 @@ static void test_claims_against_a_collector(void **state)
         assert_int_equal(unit_fork(claim_against_collector, d, 0), 0);
 }
 
+/* A publisher that was killed: what has a name stays, what nobody was told of goes, and is not listed meanwhile. */
+static void test_cut_off_publication(void **state)
+{
+        AUTO(dirs_freep) struct dirs *d = open_dirs(state);
+        struct image **v = NULL;
+        AUTO_ERR struct err *e = NULL;
+        size_t n = 0;
+
+        publish_named(d, "localhost/web:latest");
+        publish(d, CONFIG_2, MANIFEST_2, LAYER_B, NULL);
+        assert_int_equal(count_entries(d, STORE_PENDING), 0);
+        assert_ok(pending_set(d, CONFIG_1, &e), e);
+        assert_ok(pending_set(d, CONFIG_2, &e), e);
+        assert_ok(store_list(d, &v, &n, &e), e);
+        assert_int_equal(n, 0);
+        image_list_free(v, n);
+        assert_ok(store_sweep(d, &e), e);
+        assert_int_equal(count_entries(d, STORE_PENDING), 0);
+        assert_resolves(d, "web", CONFIG_1);
+        assert_gone(d, CONFIG_2);
+        assert_false(exists(d, STORE_LAYERS "/" LAYER_B));
+}
+
 /* ---- damage ---- */
 
 static void test_damage_is_contained(void **state)
@@ -605,6 +628,7 @@ int main(void)
             T(test_sweep_temporaries),
             T(test_claim_keeps_layer),
             T(test_claims_against_a_collector),
+            T(test_cut_off_publication),
             T(test_damage_is_contained),
             T(test_missing_layer_is_not_published),
             T(test_index_is_derived),
