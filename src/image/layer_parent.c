@@ -152,7 +152,8 @@ struct walk {
         bool create;
         char path[PATH_MAX]; /* resolved so far */
         int fd;              /* of it in this layer, O_PATH; -EBADF: only below */
-        bool new_here;       /* it was made just now and nothing is below: then nothing is below its children */
+        bool
+            new_here; /* it was made just now and nothing is below: then nothing is below its children */
         char rest[PATH_MAX]; /* components to come */
         unsigned links;
 };
