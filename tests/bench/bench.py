@@ -14,6 +14,7 @@ import os
 import pathlib
 import pickle
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -235,7 +236,7 @@ def bench_parallel(s, pairs):
 
 def bench_memory(s, pairs):
     s.kelp.ok("run", "-d", "--name", "idle", "probe", "pause")
-    monitors = [pid for pid, p in s.user.processes().items() if p[0].startswith("kelp-monitor")]
+    monitors = [pid for pid, p in s.user.processes().items() if p[0].startswith("kelp-monitor") and p[1] != "Z"]
     print("\nprivate memory of an idle monitor")
     for pid in monitors:
         kib = 0
@@ -266,6 +267,8 @@ def main():
     parser.add_argument("--pairs", type=int, default=40, help="turns of each comparison")
     parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], default=list(SECTIONS))
     args = parser.parse_args()
+    sys.stdout.reconfigure(line_buffering=True)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that the end of main() tidies up
     unify_cgroups()
     setting = Setting()
     try:
