@@ -32,13 +32,12 @@ int name_check(const char *name, struct err **reterr)
 
         for (const char *p = name; ok && *p; p++)
                 ok = isalnum((unsigned char)*p) || strchr("_.-", *p);
-        /* Docker wants two characters at least. */
-        if (ok && name[1])
+        if (ok)
                 return 0;
         r = err_new(reterr, ERR_USAGE, "'%s' is not a name for a container", name);
-        return err_hint(reterr, r,
-                        "use 2 to %d characters of [a-zA-Z0-9_.-], the first a letter or a digit",
-                        NAME_LENGTH_MAX);
+        return err_hint(
+            reterr, r, "use at most %d characters of [a-zA-Z0-9_.-], the first a letter or a digit",
+            NAME_LENGTH_MAX);
 }
 
 /* 1 and the id, 0 when there is no such link. A link that we did not make counts as none. */

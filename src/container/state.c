@@ -117,6 +117,7 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
 {
         struct run_record run;
         struct exit_record rec = {0};
+        char socket[80];
         bool same_boot;
         int r;
 
@@ -131,6 +132,8 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
         }
         same_boot = strcmp(run.process.boot_id, process_boot_id()) == 0;
         kill_leftovers(&run);
+        (void)snprintf(socket, sizeof(socket), "%s.sock", c->id);
+        (void)unlinkat(d->runtime_fd, socket, 0);
         if (container_auto_remove(c)) {
                 r = removal_commit(d, c->id, c->name, reterr);
                 if (r >= 0)

@@ -56,6 +56,7 @@
 #define LOCK_TRIES                                                                                 \
         200 /* × LOCK_PAUSE_NS: readers hold the lock for microseconds, the previous monitor for a moment */
 #define LOCK_PAUSE_NS   1000000L
+#define IDLE_AFTER_NS   300000000ULL
 #define LEFTOVER_ROUNDS 400 /* × 5 ms: how long killed processes may take to go */
 
 struct run {
@@ -543,13 +544,22 @@ static int drop_segment(struct dl_phdr_info *info, size_t size, void *arg)
         return 0;
 }
 
-static int serve(struct run *run, struct err **reterr)
+/* From here on we wait, perhaps for months: what the start has used goes back to the kernel. */
+static int on_idle_timer(struct loop *l, void *arg)
 {
-        if (run->timeout)
-                kill_after(run, run->timeout);
-        /* From here on we wait, perhaps for months: what the start has used goes back to the kernel. */
         (void)malloc_trim(0);
         (void)dl_iterate_phdr(drop_segment, NULL);
+        return 0;
+}
+
+static int serve(struct run *run, struct err **reterr)
+{
+        struct loop_source *idle;
+
+        if (run->timeout)
+                kill_after(run, run->timeout);
+        /* Not at once: a container that ends by then should not pay for it. */
+        (void)loop_add_timer(run->loop, IDLE_AFTER_NS, on_idle_timer, run, &idle, NULL);
         /* If the program has ended already, SIGCHLD has been blocked since before it was started: the loop finds it. */
         return loop_run(run->loop, reterr);
 }
