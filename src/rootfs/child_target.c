@@ -108,7 +108,7 @@ int rootfs_target(int root, const char *path, bool directory, bool no_links)
         int fd;
 
         if (no_links) {
-                fd = sys_openat2(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0,
+                fd = sys_openat2(root, path, O_PATH | O_DIRECTORY, 0,
                                  RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
                 if (fd != -ENOENT)
                         return fd;
@@ -117,7 +117,7 @@ int rootfs_target(int root, const char *path, bool directory, bool no_links)
                 if (fd < 0)
                         return fd;
                 (void)sys_close(fd);
-                return sys_openat2(root, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0,
+                return sys_openat2(root, path, O_PATH | O_DIRECTORY, 0,
                                    RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS);
         }
         fd = path_open_in_root_raw(root, path, O_PATH, 0);

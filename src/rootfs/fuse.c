@@ -119,7 +119,7 @@ static NORETURN void fuse_child(const struct fuse_helper *h, pid_t parent)
         if (fd_send(h->sock, &report, sizeof(report), &tree, 1) < 0)
                 _exit(127);
         /* The socket tells about a failing exec: it has to stay above the connection, and ends with the exec. */
-        if (dup3(h->sock, FUSE_FD + 1, O_CLOEXEC) < 0 || dup2(connection, FUSE_FD) < 0 ||
+        if (dup3(h->sock, FUSE_FD + 1, O_CLOEXEC) < 0 || dup3(connection, FUSE_FD, 0) < 0 ||
             sys_close_range(FUSE_FD + 2, ~0U, 0) < 0)
                 _exit(127);
         (void)sigprocmask(SIG_SETMASK, &h->mask, NULL);

@@ -81,7 +81,7 @@ static int seccomp_compile(const char *profile, const char *key, uint64_t caps, 
 {
         AUTO_FREE char *helper = process_helper_path("kelp-seccomp"), *text = NULL;
         AUTO_CLOSE int pidfd = -EBADF, rd = -EBADF, wr = -EBADF;
-        char mask[20];
+        char mask[24];
         char *argv[] = {(char *)"kelp-seccomp", (char *)profile, mask, (char *)key, NULL};
         int pipe_fds[2], fds[4], code, r;
         struct process_spawn_opts opts = {
@@ -95,7 +95,7 @@ static int seccomp_compile(const char *profile, const char *key, uint64_t caps, 
         size_t len;
         pid_t pid;
 
-        (void)snprintf(mask, sizeof(mask), "%" PRIx64, caps);
+        (void)snprintf(mask, sizeof(mask), "%" PRIu64, caps);
         r = fd_pipe(pipe_fds, reterr);
         if (r < 0)
                 return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kelp-seccomp PROFILE CAPS-HEX KEY — compiles a profile into the cache, whose directory is descriptor 3.
+ * kelp-seccomp PROFILE CAPS KEY — compiles a profile into the cache, whose directory is descriptor 3.
  *
  * Run by the monitor on a cache miss, and a program of its own so that a container start does not load libseccomp. On
  * failure the error goes to standard output, encoded; the exit code is then 1. Point of no return: the rename of the finished file.
@@ -9,12 +9,12 @@
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "security/profile.h"
 #include "security/seccomp_cache.h"
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -52,7 +52,6 @@ static void report(const struct err *e)
 int main(int argc, char **argv)
 {
         AUTO_ERR struct err *e = NULL;
-        char *end;
         uint64_t caps;
 
         if (fd_sanitize_stdio() < 0)
@@ -61,8 +60,7 @@ int main(int argc, char **argv)
                 (void)fprintf(stderr, "kelp-seccomp: run by kelp-monitor, not by hand\n");
                 return 2;
         }
-        caps = strtoull(argv[2], &end, 16); /* lint-allow: strtol */
-        if (*end != '\0' || end == argv[2] || strlen(argv[3]) > SECCOMP_CACHE_KEY_MAX)
+        if (parse_u64(argv[2], &caps) < 0 || strlen(argv[3]) > SECCOMP_CACHE_KEY_MAX)
                 return 2;
         if (run(argv[1], caps, argv[3], &e) < 0) {
                 report(e);

@@ -9,13 +9,30 @@
 
 #include <errno.h>
 #include <seccomp.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 /* linux/seccomp.h clashes with libseccomp's header. */
 #define FILTER_FLAG_LOG        2U
 #define FILTER_FLAG_SPEC_ALLOW 4U
+
+/* "6.1.0-13-amd64" → 6, 1. Whether the text ends with the second number. */
+static bool parse_version(const char *text, uint32_t *major, uint32_t *minor)
+{
+        size_t a = strspn(text, "0123456789"), b = 0;
+        AUTO_FREE char *first = xstrndup(text, a), *second = NULL;
+
+        *major = *minor = 0;
+        if (text[a] != '.')
+                return false;
+        b = strspn(text + a + 1, "0123456789");
+        second = xstrndup(text + a + 1, b);
+        if (parse_u32(first, major) < 0 || parse_u32(second, minor) < 0) {
+                *major = *minor = 0;
+                return false;
+        }
+        return text[a + 1 + b] == '\0';
+}
 
 bool profile_host_get(uint64_t caps, struct profile_host *ret)
 {
@@ -39,8 +56,7 @@ bool profile_host_get(uint64_t caps, struct profile_host *ret)
         *ret = (struct profile_host){.caps = caps, .arch = ""};
         if (uname(&u) < 0)
                 return false;
-        if (sscanf(u.release, "%u.%u", &ret->kernel_major, &ret->kernel_minor) != 2)
-                ret->kernel_major = ret->kernel_minor = 0;
+        (void)parse_version(u.release, &ret->kernel_major, &ret->kernel_minor);
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 if (strcmp(names[i].machine, u.machine) != 0)
                         continue;
@@ -118,9 +134,8 @@ static int parse_kernel(const struct json_at *at, const char *text, unsigned *ma
                         unsigned *minor, struct err **reterr)
 {
         struct json_at value = json_key(at, "minKernel");
-        char end;
 
-        if (sscanf(text, "%5u.%5u%c", major, minor, &end) != 2)
+        if (!parse_version(text, major, minor))
                 return json_fail(&value, reterr, "expected a version like 4.8");
         return 0;
 }
@@ -144,7 +159,7 @@ static uint64_t caps_mask(const struct strv *names, bool *unknown)
 
 struct condition {
         struct strv caps, arches;
-        unsigned major, minor;
+        uint32_t major, minor;
         bool has_kernel;
 };
 

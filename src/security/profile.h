@@ -26,7 +26,7 @@ struct json_object;
 struct profile_host {
         uint64_t caps;
         const char *arch; /* Go's name: "amd64" */
-        unsigned kernel_major, kernel_minor;
+        uint32_t kernel_major, kernel_minor;
 };
 
 struct profile_arg {
