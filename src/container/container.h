@@ -18,58 +18,74 @@ struct dirs;
 struct run_options;
 struct json_object;
 
-enum container_status { CONTAINER_CREATED, CONTAINER_RUNNING, CONTAINER_PAUSED, CONTAINER_RESTARTING, CONTAINER_REMOVING, CONTAINER_EXITED, CONTAINER_DEAD, CONTAINER_STATUS_COUNT };
-const char *container_status_name(enum container_status s); /* Docker's words: "created", "running", … */
+enum container_status {
+        CONTAINER_CREATED,
+        CONTAINER_RUNNING,
+        CONTAINER_PAUSED,
+        CONTAINER_RESTARTING,
+        CONTAINER_REMOVING,
+        CONTAINER_EXITED,
+        CONTAINER_DEAD,
+        CONTAINER_STATUS_COUNT
+};
+const char *container_status_name(
+    enum container_status s); /* Docker's words: "created", "running", … */
 
 struct container {
         char id[65];
         char *name, *image_name, *image_id;
-        int dir_fd;                  /* containers/<id> */
-        struct json_object *config;  /* config.json, whole */
+        int dir_fd;                 /* containers/<id> */
+        struct json_object *config; /* config.json, whole */
         enum container_status status;
-        struct process_id process;   /* pid 1 as recorded; pid 0 when never started */
+        struct process_id process; /* pid 1 as recorded; pid 0 when never started */
         struct process_id monitor;
         int exit_code;
         bool oom_killed;
-        char *error;                 /* why it failed or died */
+        char *error;                                 /* why it failed or died */
         int64_t created_ns, started_ns, finished_ns; /* 0: never */
 };
 struct container *container_free(struct container *c);
 DEFINE_CLEANUP(struct container *, container_free);
 
 /* By name, id or unique prefix of the id. ERR_NOT_FOUND "no such container: X". */
-int container_find(const struct dirs *d, const char *name, struct container **ret, struct err **reterr);
+int container_find(const struct dirs *d, const char *name, struct container **ret,
+                   struct err **reterr);
 /* All of them, newest first; damaged or half-made ones are left out and swept when no live writer owns them. */
-int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n, struct err **reterr);
+int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
+                   struct err **reterr);
 void container_list_free(struct container **v, size_t n);
 
 /* create: validates everything that can be validated before a start, reserves the name, writes config and spec. */
-int container_create(const struct dirs *d, const struct run_options *o, char ret_id[65], struct strv *warnings, struct err **reterr);
+int container_create(const struct dirs *d, const struct run_options *o, char ret_id[65],
+                     struct strv *warnings, struct err **reterr);
 
 struct container_io {
         int status_fd; /* STATUS socket; owned by the caller afterwards */
         int attach_fd; /* our end of ATTACH; -EBADF when detached */
 };
 struct container_start_opts {
-        bool attach;            /* make an ATTACH channel */
-        uint16_t rows, cols;    /* terminal size to begin with; 0 unknown */
-        bool passthrough;       /* log driver passthrough: give our 0–2 */
+        bool attach;         /* make an ATTACH channel */
+        uint16_t rows, cols; /* terminal size to begin with; 0 unknown */
+        bool passthrough;    /* log driver passthrough: give our 0–2 */
 };
 /* Starts the monitor. Returns once it answered: started, or the error it reports. */
-int container_start(const struct dirs *d, struct container *c, const struct container_start_opts *o, struct container_io *ret, struct err **reterr);
+int container_start(const struct dirs *d, struct container *c, const struct container_start_opts *o,
+                    struct container_io *ret, struct err **reterr);
 /* Reads the STATUS socket until "exited". Returns the exit code (0–255) or < 0; a killed monitor is ERR_SYS with 137 semantics. */
 int container_await_exit(struct container_io *io, struct err **reterr);
 
 int container_kill(struct container *c, int sig, struct err **reterr);
 /* Stop signal, wait @timeout_s (-1: the container's), SIGKILL, wait for the exit record. */
-int container_stop(const struct dirs *d, struct container *c, int64_t timeout_s, struct err **reterr);
+int container_stop(const struct dirs *d, struct container *c, int64_t timeout_s,
+                   struct err **reterr);
 /* Waits until it is not running (or, @removed, gone); the exit code. Works from any number of processes. */
 int container_wait(const struct dirs *d, struct container *c, bool removed, struct err **reterr);
 struct container_remove_opts {
         bool force, volumes;
         int64_t timeout_s; /* -1: the container's; only with force */
 };
-int container_remove(const struct dirs *d, struct container *c, const struct container_remove_opts *o, struct err **reterr);
+int container_remove(const struct dirs *d, struct container *c,
+                     const struct container_remove_opts *o, struct err **reterr);
 
 struct exec_options {
         struct strv command, env, groups;
@@ -77,15 +93,18 @@ struct exec_options {
         bool tty, interactive, detach, privileged;
         uint16_t rows, cols;
 };
-int container_exec(const struct dirs *d, struct container *c, const struct exec_options *o, struct container_io *ret, struct err **reterr);
+int container_exec(const struct dirs *d, struct container *c, const struct exec_options *o,
+                   struct container_io *ret, struct err **reterr);
 /* Docker's JSON of one container (compat.md §2). Caller owns. */
-int container_inspect(const struct dirs *d, struct container *c, bool size, struct json_object **ret, struct err **reterr);
+int container_inspect(const struct dirs *d, struct container *c, bool size,
+                      struct json_object **ret, struct err **reterr);
 /* "Up 5 minutes", "Exited (0) 3 minutes ago", "Created"; caller owns. */
 char *container_status_text(const struct container *c, int64_t now_ns);
 
 /* Filters of ps: "status=running", "name=x", "label=k=v", "ancestor=…", "exited=0", "id=…", "before=…", "since=…". */
 struct container_filter;
-int container_filter_parse(const struct dirs *d, char *const *filters, struct container_filter **ret, struct err **reterr);
+int container_filter_parse(const struct dirs *d, char *const *filters,
+                           struct container_filter **ret, struct err **reterr);
 bool container_filter_match(const struct container_filter *f, const struct container *c);
 struct container_filter *container_filter_free(struct container_filter *f);
 DEFINE_CLEANUP(struct container_filter *, container_filter_free);

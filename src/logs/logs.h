@@ -14,19 +14,23 @@ struct err;
 
 enum log_driver { LOG_JSON_FILE, LOG_K8S_FILE, LOG_NONE, LOG_PASSTHROUGH, LOG_DRIVER_COUNT };
 const char *log_driver_name(enum log_driver d);
-int log_driver_parse(const char *name, enum log_driver *ret, struct err **reterr); /* NULL: json-file; hints the known ones */
+int log_driver_parse(const char *name, enum log_driver *ret,
+                     struct err **reterr); /* NULL: json-file; hints the known ones */
 struct log_options {
-        uint64_t max_size; /* bytes per file; 0: unlimited. Default 10 MiB, so that logs are bounded */
+        uint64_t
+            max_size; /* bytes per file; 0: unlimited. Default 10 MiB, so that logs are bounded */
         uint32_t max_file; /* files kept; default 3 */
         char *tag;
 };
-int log_options_parse(enum log_driver d, char *const *opts, struct log_options *ret, struct err **reterr);
+int log_options_parse(enum log_driver d, char *const *opts, struct log_options *ret,
+                      struct err **reterr);
 void log_options_release(struct log_options *o);
 
 enum log_stream { LOG_STDOUT = 1, LOG_STDERR = 2 };
 struct log_writer;
 /* Files live in containers/<id>/log/ (@dirfd of it). */
-int log_writer_new(int dirfd, enum log_driver d, const struct log_options *o, struct log_writer **ret, struct err **reterr);
+int log_writer_new(int dirfd, enum log_driver d, const struct log_options *o,
+                   struct log_writer **ret, struct err **reterr);
 /* Splits at newlines; a piece without one is marked partial (16 KiB pieces). Buffers at most one line per stream. A full disk is not
  * fatal: lines are dropped, counted, and a line saying so is written when space returns. */
 void log_writer_write(struct log_writer *w, enum log_stream s, const void *data, size_t n);
@@ -43,4 +47,5 @@ struct log_read_opts {
         void *arg;
 };
 typedef int (*log_read_fn)(enum log_stream s, const void *data, size_t n, void *arg); /* < 0 ends */
-int log_read(int dirfd, enum log_driver d, const struct log_read_opts *o, log_read_fn fn, void *arg, struct err **reterr);
+int log_read(int dirfd, enum log_driver d, const struct log_read_opts *o, log_read_fn fn, void *arg,
+             struct err **reterr);

@@ -28,12 +28,20 @@
  */
 #include <stdint.h>
 
-#define MONITOR_FD_STATUS 3
-#define MONITOR_FD_ATTACH 4
-#define MONITOR_FD_REQUEST 5
+#define MONITOR_FD_STATUS   3
+#define MONITOR_FD_ATTACH   4
+#define MONITOR_FD_REQUEST  5
 #define MONITOR_FD_PRESERVE 6
 
-enum attach_type { ATTACH_STDIN = 0, ATTACH_STDOUT = 1, ATTACH_STDERR = 2, ATTACH_STDIN_EOF = 3, ATTACH_RESIZE = 4, ATTACH_DETACHED = 5, ATTACH_EXITED = 6 };
+enum attach_type {
+        ATTACH_STDIN = 0,
+        ATTACH_STDOUT = 1,
+        ATTACH_STDERR = 2,
+        ATTACH_STDIN_EOF = 3,
+        ATTACH_RESIZE = 4,
+        ATTACH_DETACHED = 5,
+        ATTACH_EXITED = 6
+};
 #define ATTACH_FRAME_MAX 65536
 struct attach_frame {
         uint8_t type, zero[3];

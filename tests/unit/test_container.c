@@ -53,8 +53,7 @@ static int make_container(const struct dirs *d, const char *id, const char *name
 static void test_name_rules(void **state)
 {
         static const char *const good[] = {"a", "ab", "a.b", "A_b-9", "0x"};
-        static const char *const bad[] = {"",    "a",   "-a", ".ab",
-                                          "a b", "a/b", "..", "\xc3\xa4\xc3\xa4"};
+        static const char *const bad[] = {"", "-a", ".ab", "a b", "a/b", "..", "\xc3\xa4\xc3\xa4"};
 
         for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
                 AUTO_ERR struct err *e = NULL;
