@@ -51,25 +51,23 @@ void platform_set(struct platform *p, const char *os, const char *arch, const ch
 int platform_parse(const char *s, struct platform *ret, struct err **reterr)
 {
         AUTO_STRV parts = {0};
+        bool good = true;
         int r;
 
         strv_split(&parts, s, '/');
         for (size_t i = 0; i < parts.n; i++)
-                if (parts.v[i][0] == '\0' || strlen(parts.v[i]) >= PLATFORM_PART)
-                        parts.n = 0;
-        if (parts.n == 1 && strcmp(parts.v[0], "linux") == 0) {
-                platform_host(ret);
-                return 0;
-        }
-        if (parts.n == 1)
-                platform_set(ret, "linux", parts.v[0], NULL);
-        else if (parts.n == 2 || parts.n == 3)
-                platform_set(ret, parts.v[0], parts.v[1], parts.n == 3 ? parts.v[2] : NULL);
-        else {
+                good = good && parts.v[i][0] && strlen(parts.v[i]) < PLATFORM_PART;
+        if (!good || parts.n < 1 || parts.n > 3) {
                 r = err_new(reterr, ERR_USAGE, "invalid platform '%s'", s);
                 return err_hint(reterr, r,
                                 "write it as os/architecture[/variant], for example linux/arm64");
         }
+        if (parts.n == 1 && strcmp(parts.v[0], "linux") == 0)
+                platform_host(ret);
+        else if (parts.n == 1)
+                platform_set(ret, "linux", parts.v[0], NULL);
+        else
+                platform_set(ret, parts.v[0], parts.v[1], parts.n == 3 ? parts.v[2] : NULL);
         return 0;
 }
 

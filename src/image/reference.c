@@ -255,12 +255,14 @@ char *reference_format(const struct reference *r)
         return format_with(prefix, r->path, r);
 }
 
-/* Whether the path alone, read again, would be taken for a host and a path. */
-static bool path_looks_hosted(const char *path)
+/* Whether the path alone, read again, would be taken for a host and a path, or for an image id. */
+static bool path_needs_host(const char *path)
 {
         const char *slash = strchr(path, '/');
 
-        return slash && prefix_is_domain(path, (size_t)(slash - path));
+        if (str_starts(path, LIBRARY) && str_is_hex(path + strlen(LIBRARY), 64))
+                return true;
+        return slash ? prefix_is_domain(path, (size_t)(slash - path)) : str_is_hex(path, 64);
 }
 
 char *reference_familiar(const struct reference *r)
@@ -269,7 +271,7 @@ char *reference_familiar(const struct reference *r)
         AUTO_FREE char *prefix = NULL;
 
         if ((strcmp(r->domain, DEFAULT_DOMAIN) != 0 && strcmp(r->domain, "localhost") != 0) ||
-            path_looks_hosted(path)) {
+            path_needs_host(path)) {
                 prefix = xasprintf("%s/", r->domain);
                 return format_with(prefix, path, r);
         }
@@ -286,7 +288,7 @@ char *reference_twin(const struct reference *r)
         struct reference twin = *r;
         AUTO_FREE char *path = NULL;
 
-        if (path_looks_hosted(r->path))
+        if (path_needs_host(r->path))
                 return NULL;
         if (strcmp(r->domain, "localhost") == 0) {
                 twin.domain = (char[]){DEFAULT_DOMAIN};

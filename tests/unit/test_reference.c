@@ -35,6 +35,9 @@ static void test_forms(void **state)
              "localhost/x:1@sha256:" HEX64},
             /* Without its host this one would be read as host and path. */
             {"localhost/a.b/c", "localhost/a.b/c:latest", "localhost/a.b/c:latest", NULL},
+            /* Without it, this one would be an id. */
+            {"library/" HEX64, "docker.io/library/" HEX64 ":latest",
+             "docker.io/library/" HEX64 ":latest", NULL},
             {"docker.io/library/x/y", "docker.io/library/x/y:latest", "library/x/y:latest",
              "localhost/library/x/y:latest"},
         };
