@@ -56,11 +56,12 @@ static int start_failed(struct cli *cli, const struct run_args *a, struct contai
         return r;
 }
 
-static int run_foreground(const struct run_args *a, struct container *c, struct container_io *io,
-                          struct err **reterr)
+static int run_foreground(struct cli *cli, const struct run_args *a, struct container *c,
+                          struct container_io *io, struct err **reterr)
 {
         struct foreground_opts fg = {
-            .container = a->sig_proxy ? c : NULL,
+            .dirs = cli->dirs,
+            .id = a->sig_proxy ? c->id : NULL,
             .forward_stdin = a->options->interactive && attaches(a, "stdin"),
             .forward_stdout = attaches(a, "stdout"),
             .forward_stderr = attaches(a, "stderr"),
@@ -100,7 +101,7 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
         if (r < 0)
                 return start_failed(cli, a, c, r);
         if (!a->detach)
-                return run_foreground(a, c, &io, reterr);
+                return run_foreground(cli, a, c, &io, reterr);
         foreground_leave(&io);
         return output_printf(reterr, "%s\n", id);
 }

@@ -94,7 +94,8 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
                                "option '-i': the container has a terminal, standard input is none");
         if (fg.terminal && !term_size(STDIN_FILENO, &start.rows, &start.cols))
                 (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
-        fg.container = a->sig_proxy ? c : NULL;
+        fg.dirs = d;
+        fg.id = a->sig_proxy ? c->id : NULL;
         r = container_start(d, c, &start, &io, reterr);
         return r < 0 ? r : foreground_run(&fg, &io, reterr);
 }

@@ -8,6 +8,7 @@
 #include "cli/attach.h"
 
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -17,12 +18,17 @@ void foreground_leave(struct container_io *io)
         io->attach_fd = fd_close(io->attach_fd);
 }
 
-/* A container that has just ended cannot be signalled: not worth words, its exit code is on its way. */
+/* Looked up each time: what was known before the start says nothing of the process, and looking costs nothing while no signal
+ * comes. A container that has just ended cannot be signalled: not worth words, its exit code is on its way. */
 static int pass_signal(int sig, void *arg)
 {
+        const struct foreground_opts *o = arg;
+        AUTO(container_freep) struct container *c = NULL;
         AUTO_ERR struct err *err = NULL;
-        int r = container_kill(arg, sig, &err);
+        int r = container_find(o->dirs, o->id, &c, &err);
 
+        if (r >= 0)
+                r = container_kill(c, sig, &err);
         if (r < 0)
                 log_debug("signal %d is not passed on: %s", sig, err_message(err));
         return r;
@@ -44,8 +50,8 @@ int foreground_run(const struct foreground_opts *o, struct container_io *io, str
             .forward_stderr = o->forward_stderr,
             .terminal = o->terminal,
             .detach_keys = o->detach_keys,
-            .proxy = o->container ? pass_signal : NULL,
-            .proxy_arg = o->container,
+            .proxy = o->id ? pass_signal : NULL,
+            .proxy_arg = (void *)(uintptr_t)o,
         };
         enum attach_end end = ATTACH_END_OUTPUT;
         int sig = 0;

@@ -4,7 +4,9 @@
 #include "container/container.h"
 
 struct foreground_opts {
-        struct container *container; /* signals are passed on to it; NULL: they end our session */
+        const struct dirs *dirs;
+        const char
+            *id; /* of the container that signals are passed on to; NULL: they end our session */
         bool forward_stdin, forward_stdout, forward_stderr;
         bool terminal;
         const char *detach_keys;
