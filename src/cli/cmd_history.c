@@ -128,7 +128,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 
         if ((r = cli_dirs(cli, &d, reterr)) < 0 ||
             (r = image_history(d, operands->v[0], &history, reterr)) < 0)
-                return err_wrap(reterr, r, "history");
+                return r;
         r = output_new(&o, &out, reterr);
         for (size_t i = 0; r >= 0 && i < json_object_array_length(history); i++) {
                 struct json_at at = json_root(json_object_array_get_idx(history, i), "history");

@@ -151,7 +151,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 
         if ((r = cli_dirs(cli, &d, reterr)) < 0 ||
             (r = image_filter_parse(d, a->filters.v, &filter, reterr)) < 0)
-                return r < 0 ? err_wrap(reterr, r, "images") : 0;
+                return r;
         if (operands->n > 0)
                 image_filter_add_reference(filter, operands->v[0]);
         return print_images(d, a, filter, reterr);

@@ -41,15 +41,15 @@ static int open_input(const char *path, struct err **reterr)
         int fd, r;
 
         if (str_starts(path, "http://") || str_starts(path, "https://")) {
-                r = err_new(reterr, ERR_UNSUPPORTED, "import: '%s' is not fetched", path);
+                r = err_new(reterr, ERR_UNSUPPORTED, "'%s' is not fetched", path);
                 return err_hint(reterr, r, "curl -L '%s' | kelp import - NAME", path);
         }
         if (strcmp(path, "-") != 0) {
                 fd = open(path, O_RDONLY | O_CLOEXEC);
-                return fd < 0 ? err_sys(reterr, errno, "import: %s", path) : fd;
+                return fd < 0 ? err_sys(reterr, errno, "%s", path) : fd;
         }
         if (fd_is_terminal(STDIN_FILENO))
-                return err_new(reterr, ERR_USAGE, "import: standard input is a terminal");
+                return err_new(reterr, ERR_USAGE, "standard input is a terminal");
         return fd_dup(STDIN_FILENO, reterr);
 }
 
@@ -61,9 +61,9 @@ static int add_platform(const struct import_args *a, struct json_object *request
 
         if (a->platform && (a->os || a->arch || a->variant))
                 return err_new(reterr, ERR_USAGE,
-                               "import: --platform says the same as --os, --arch and --variant");
+                               "--platform says the same as --os, --arch and --variant");
         if (a->variant && !a->arch)
-                return err_new(reterr, ERR_USAGE, "import: --variant needs --arch");
+                return err_new(reterr, ERR_USAGE, "--variant needs --arch");
         if (a->platform) {
                 json_add_string(request, "platform", a->platform);
                 return 0;
@@ -96,7 +96,7 @@ static int make_request(const struct dirs *d, const struct import_args *a,
         if (operands->n > 1) {
                 r = store_new_name(d, operands->v[1], &name, reterr);
                 if (r < 0)
-                        return err_wrap(reterr, r, "import");
+                        return r;
                 json_add_string(request, "name", name);
         }
         *ret = TAKE_PTR(request);
@@ -131,7 +131,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         r = image_job_run(d, &job, &results, reterr);
         progress_end(&p);
         if (r < 0)
-                return err_wrap(reterr, r, "import");
+                return r;
         at = json_root(json_object_array_get_idx(results, 0), "result");
         r = json_get_string(&at, "id", &id, reterr);
         return r < 0 ? r : output_printf(reterr, "%s\n", id);

@@ -37,10 +37,10 @@ static int open_input(const char *path, struct err **reterr)
 
         if (path && strcmp(path, "-") != 0) {
                 fd = open(path, O_RDONLY | O_CLOEXEC);
-                return fd < 0 ? err_sys(reterr, errno, "load: %s", path) : fd;
+                return fd < 0 ? err_sys(reterr, errno, "%s", path) : fd;
         }
         if (fd_is_terminal(STDIN_FILENO)) {
-                r = err_new(reterr, ERR_USAGE, "load: standard input is a terminal");
+                r = err_new(reterr, ERR_USAGE, "standard input is a terminal");
                 return err_hint(reterr, r, "name an archive with --input, or pipe one in");
         }
         return fd_dup(STDIN_FILENO, reterr);
@@ -99,9 +99,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         /* Of several images in an archive, those before the one that failed are there. */
         if (print_results(results, r < 0 ? NULL : reterr) < 0 && r >= 0)
                 return -EIO;
-        if (r < 0)
-                return err_move(reterr, err_wrap(&failure, r, "load"), &failure);
-        return 0;
+        return r < 0 ? err_move(reterr, r, &failure) : 0;
 }
 
 const struct verb verb_load = {

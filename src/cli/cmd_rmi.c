@@ -116,7 +116,7 @@ static int prune(struct cli *cli, void *args, const struct strv *operands, struc
                 return 0;
         r = store_prune(d, a->all, a->filters.v, &report, &bytes, reterr);
         if (r < 0)
-                return err_wrap(reterr, r, "image prune");
+                return r;
         if (report.n > 0)
                 printf("Deleted Images:\n");
         for (size_t i = 0; i < report.n; i++)

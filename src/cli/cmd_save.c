@@ -57,7 +57,7 @@ static int find_format(const char *name, const struct format_name **ret, struct 
                         *ret = &formats[i];
                         return 0;
                 }
-        return err_hint(reterr, err_new(reterr, ERR_USAGE, "save: unknown format '%s'", name),
+        return err_hint(reterr, err_new(reterr, ERR_USAGE, "unknown format '%s'", name),
                         "known: docker-archive, oci-archive, oci-dir, docker-v1");
 }
 
@@ -186,7 +186,7 @@ static int open_parent(const char *path, struct target *t, struct err **reterr)
         t->name = xstrdup(path_last(clean));
         dir = xstrndup(clean, strlen(clean) - strlen(t->name));
         t->dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        return t->dir_fd < 0 ? err_sys(reterr, errno, "save: %s", dir) : 0;
+        return t->dir_fd < 0 ? err_sys(reterr, errno, "%s", dir) : 0;
 }
 
 static int open_file(const char *path, struct target *t, struct err **reterr)
@@ -196,11 +196,11 @@ static int open_file(const char *path, struct target *t, struct err **reterr)
         int r;
 
         if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-                return err_hint(reterr, err_new(reterr, ERR_USAGE, "save: %s is a directory", path),
+                return err_hint(reterr, err_new(reterr, ERR_USAGE, "%s is a directory", path),
                                 "use --format oci-dir to write a directory");
         if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
                 t->fd = open(path, O_WRONLY | O_CLOEXEC);
-                return t->fd < 0 ? err_sys(reterr, errno, "save: %s", path) : 0;
+                return t->fd < 0 ? err_sys(reterr, errno, "%s", path) : 0;
         }
         r = open_parent(path, t, reterr);
         if (r < 0)
@@ -213,7 +213,7 @@ static int open_file(const char *path, struct target *t, struct err **reterr)
                 return 0;
         t->fd = openat(t->dir_fd, t->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         if (t->fd < 0)
-                return err_sys(reterr, errno, "save: %s", path);
+                return err_sys(reterr, errno, "%s", path);
         t->linked = true;
         return 0;
 }
@@ -230,16 +230,16 @@ static int open_directory(const char *path, struct target *t, struct err **reter
         if (mkdirat(t->dir_fd, t->name, 0777) == 0)
                 t->made_dir = true;
         else if (errno != EEXIST)
-                return err_sys(reterr, errno, "save: %s", path);
+                return err_sys(reterr, errno, "%s", path);
         t->fd = openat(t->dir_fd, t->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         dir = t->fd < 0 ? NULL : opendir(path); /* another descriptor: reading moves its position */
         if (!dir)
-                return err_sys(reterr, errno, "save: %s", path);
+                return err_sys(reterr, errno, "%s", path);
         while ((e = readdir(dir)))
                 empty = empty && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0);
         closedir(dir);
         if (!empty)
-                return err_new(reterr, ERR_EXISTS, "save: directory %s is not empty", path);
+                return err_new(reterr, ERR_EXISTS, "directory %s is not empty", path);
         t->directory = true;
         return 0;
 }
@@ -250,14 +250,13 @@ static int open_target(const struct save_args *a, bool directory, struct target 
         bool standard = !a->output || strcmp(a->output, "-") == 0;
 
         if (directory && standard)
-                return err_new(reterr, ERR_USAGE,
-                               "save: --format oci-dir needs --output DIRECTORY");
+                return err_new(reterr, ERR_USAGE, "--format oci-dir needs --output DIRECTORY");
         if (directory)
                 return open_directory(a->output, t, reterr);
         if (!standard)
                 return open_file(a->output, t, reterr);
         if (fd_is_terminal(STDOUT_FILENO)) {
-                int r = err_new(reterr, ERR_USAGE, "save: standard output is a terminal");
+                int r = err_new(reterr, ERR_USAGE, "standard output is a terminal");
 
                 return err_hint(reterr, r, "name a file with --output, or redirect");
         }
@@ -273,15 +272,15 @@ static int finish_target(struct target *t, struct err **reterr)
         if (!t->temporary[0])
                 return 0;
         if (fsync(t->fd) < 0)
-                return err_sys(reterr, errno, "save: write %s", t->name);
+                return err_sys(reterr, errno, "write %s", t->name);
         if (!t->linked &&
             linkat(AT_FDCWD, fd_path(t->fd, proc), t->dir_fd, t->temporary, AT_SYMLINK_FOLLOW) < 0)
-                return err_sys(reterr, errno, "save: make %s", t->name);
+                return err_sys(reterr, errno, "make %s", t->name);
         t->linked = true;
         if (renameat(t->dir_fd, t->temporary, t->dir_fd, t->name) < 0)
-                return err_sys(reterr, errno, "save: make %s", t->name);
+                return err_sys(reterr, errno, "make %s", t->name);
         t->linked = false;
-        return fsync(t->dir_fd) < 0 ? err_sys(reterr, errno, "save: write %s", t->name) : 0;
+        return fsync(t->dir_fd) < 0 ? err_sys(reterr, errno, "write %s", t->name) : 0;
 }
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
@@ -300,7 +299,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                 return r;
         r = choose_images(d, a, operands, json_array(request, "images"), reterr);
         if (r < 0)
-                return err_wrap(reterr, r, "save");
+                return r;
         json_add_string(request, "format", format->request);
         r = open_target(a, format->directory, &target, reterr);
         if (r < 0)
@@ -313,7 +312,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         job.arg = &p;
         r = image_job_run(d, &job, NULL, reterr);
         progress_end(&p);
-        return r < 0 ? err_wrap(reterr, r, "save") : finish_target(&target, reterr);
+        return r < 0 ? r : finish_target(&target, reterr);
 }
 
 const struct verb verb_save = {

@@ -12,7 +12,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 
         for (size_t i = 1; r >= 0 && i < operands->n; i++)
                 r = store_tag(d, operands->v[0], operands->v[i], reterr);
-        return r < 0 ? err_wrap(reterr, r, "tag") : 0;
+        return r < 0 ? r : 0;
 }
 
 const struct verb verb_tag = {

@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "cli/output.h"
 #include "cli/term.h"
 
@@ -82,6 +83,15 @@ void progress_show(void *progress, const char *item, uint64_t done, uint64_t tot
 
 void progress_warn(void *progress, const char *text)
 {
+        AUTO_STRBUF clean = {0};
+
+        /* May quote an archive. */
+        for (const char *c = text; *c; c++) {
+                if ((unsigned char)*c < 0x20 || *c == 0x7f)
+                        strbuf_addf(&clean, "\\x%02x", (unsigned)*c);
+                else
+                        strbuf_add_len(&clean, c, 1);
+        }
         progress_end(progress);
-        log_warn("%s", text);
+        log_warn("%s", clean.data ? clean.data : "");
 }
