@@ -22,6 +22,8 @@ int name_lookup(const struct dirs *d, const char *name, char ret_id[65], struct 
 /* Exclusive. 1 reserved, 0 taken (ret_id: by whom). Names that lead nowhere are taken over. */
 int name_reserve(const struct dirs *d, const char *name, const char *id, char ret_id[65],
                  struct err **reterr);
+/* Deletes names that lead nowhere and whose makers are gone. */
+void names_sweep(const struct dirs *d);
 
 /* ---- tmp.c ---- */
 /* tmp/<id>/ with its lock held. */

@@ -144,6 +144,23 @@ static struct container *load_for_list(const struct dirs *d, const char *id)
         return TAKE_PTR(c);
 }
 
+/* More names than containers: makers that were killed left some. A look at the number costs no more than reading a directory. */
+static bool has_loose_names(const struct dirs *d, size_t containers)
+{
+        int fd = openat(d->root_fd, NAMES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+        size_t names = 0;
+
+        if (!dir) {
+                (void)fd_close(fd);
+                return false;
+        }
+        for (struct dirent *e = readdir(dir); e; e = readdir(dir))
+                names += e->d_name[0] != '.';
+        (void)closedir(dir);
+        return names > containers;
+}
+
 int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
                    struct err **reterr)
 {
@@ -166,6 +183,8 @@ int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
         }
         if (dir)
                 (void)closedir(dir);
+        if (has_loose_names(d, n))
+                names_sweep(d);
         if (n > 0)
                 qsort(v, n, sizeof(*v), newest_first);
         *ret = v;

@@ -4,7 +4,8 @@
  *
  * names/<name> is a symbolic link to ../containers/<id>: whoever makes it has the name, and the kernel lets only one make it. A maker that
  * died before its container was committed leaves a link that leads nowhere, and no lock on tmp/<id>. Such a name is taken over
- * by renaming a new link over it, under names/.lock, so that of two takers the second one sees the first one's link.
+ * by renaming a new link over it, under names/.lock, so that of two takers the second one sees the first one's link. Listings
+ * delete such names under the same lock.
  */
 #include "base/dirs.h"
 #include "base/err.h"
@@ -15,6 +16,7 @@
 #include "container/container_internal.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -115,4 +117,21 @@ int name_reserve(const struct dirs *d, const char *name, const char *id, char re
         if (name_read(fd, name, ret_id) > 0 && id_is_alive(d, ret_id))
                 return 0;
         return name_take_over(d, fd, name, target, ret_id, reterr);
+}
+
+void names_sweep(const struct dirs *d)
+{
+        AUTO_CLOSE int fd = openat(d->root_fd, NAMES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO_CLOSE int lock = fd < 0 ? -EBADF : lock_acquire(fd, ".lock", true, NULL);
+        DIR *dir = lock < 0 ? NULL : fdopendir(fd);
+        char id[65];
+
+        if (!dir)
+                return;
+        for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+                if (e->d_name[0] != '.' && name_read(fd, e->d_name, id) > 0 && !id_is_alive(d, id))
+                        (void)unlinkat(fd, e->d_name, 0);
+        }
+        (void)closedir(dir);
+        (void)TAKE_FD(fd);
 }

@@ -9,6 +9,8 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/lock.h"
+#include "base/log.h"
+#include "base/parse.h"
 #include "base/sys.h"
 #include "container/container_internal.h"
 #include "monitor/record.h"
@@ -89,11 +91,11 @@ static void kill_in_mount_ns(uint64_t inode)
                 AUTO_CLOSE int pidfd = -EBADF;
                 char path[300];
                 struct stat st;
-                int pid = 0;
+                uint32_t pid;
 
-                if (e->d_name[0] < '1' || e->d_name[0] > '9' || sscanf(e->d_name, "%d", &pid) != 1)
+                if (parse_u32(e->d_name, &pid) < 0)
                         continue;
-                pidfd = sys_pidfd_open(pid, 0);
+                pidfd = sys_pidfd_open((pid_t)pid, 0);
                 (void)snprintf(path, sizeof(path), "/proc/%s/ns/mnt", e->d_name);
                 /* Looked at after the descriptor was opened: it is this process that is in the namespace, not a former one. */
                 if (pidfd >= 0 && stat(path, &st) == 0 && st.st_ino == inode)
@@ -204,6 +206,11 @@ static void facts_apply(const struct facts *f, struct container *c)
                         c->started_ns = f->exit.started_ns;
         } else if (f->held && f->have_run) {
                 c->status = CONTAINER_RUNNING;
+        } else if (f->have_run) {
+                /* Settled, but the disk has no room for the record: it ended all the same. */
+                c->status = CONTAINER_EXITED;
+                c->exit_code = CODE_KILLED;
+                c->error = xstrdup("its end could not be recorded");
         }
 }
 
@@ -214,7 +221,11 @@ int container_refresh(const struct dirs *d, int dir_fd, struct container *c, str
 
         facts_read(dir_fd, &f);
         if (!f.held && f.have_run && !f.have_exit) {
-                r = settle(d, dir_fd, c, reterr);
+                AUTO_ERR struct err *e = NULL;
+
+                r = settle(d, dir_fd, c, &e);
+                if (r < 0)
+                        log_debug("container %s: %s", c->id, err_message(e));
                 exit_record_release(&f.exit);
                 facts_read(dir_fd, &f);
         }
@@ -222,7 +233,7 @@ int container_refresh(const struct dirs *d, int dir_fd, struct container *c, str
         exit_record_release(&f.exit);
         if (r > 0)
                 return err_new(reterr, ERR_NOT_FOUND, "no such container: %s", c->id);
-        return r;
+        return 0;
 }
 
 int container_load(const struct dirs *d, int dir_fd, const char *id, struct container *c,

@@ -8,87 +8,26 @@
  * host's processes nothing would end it: we do, when pid 1 is gone.
  */
 #include "base/alloc.h"
-#include "base/atomic_file.h"
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/fd.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "base/loop.h"
-#include "base/path.h"
 #include "base/process.h"
 #include "base/sys.h"
-#include "launch/launch.h"
+#include "monitor/exec_internal.h"
 #include "monitor/monitor.h"
-#include "monitor/protocol.h"
 #include "monitor/record.h"
 #include "monitor/session.h"
 #include "monitor/status.h"
 #include "spec/spec.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#define REQUEST_MAX (4U * 1024 * 1024)
-
-struct request {
-        struct json_object *doc; /* owned */
-        const char *eid;
-        struct spec *spec;
-        bool privileged, interactive, detach;
-};
-
-struct exec {
-        struct dirs *d;
-        const char *id;
-        int dir_fd, records_fd;
-        struct request req;
-        char *record_name;
-        struct loop *loop;
-        struct session *session;
-        struct launched p;
-        int container; /* pidfd of pid 1 */
-        struct loop_source *container_watch;
-        int code;
-        bool finished;
-};
-
-static int read_request(struct request *q, struct err **reterr)
-{
-        AUTO_FREE char *text = NULL;
-        struct json_at at, spec;
-        size_t n;
-        int r;
-
-        r = io_read_fd(MONITOR_FD_REQUEST, "exec request", REQUEST_MAX, &text, &n, reterr);
-        if (r >= 0)
-                r = json_parse(text, n, "exec request", &q->doc, reterr);
-        if (r < 0)
-                return r;
-        at = json_root(q->doc, "exec request");
-        r = json_want_object(&at, reterr);
-        if (r >= 0)
-                r = json_get_string(&at, "id", &q->eid, reterr);
-        if (r >= 0)
-                r = json_opt_bool(&at, "privileged", &q->privileged, reterr);
-        if (r >= 0)
-                r = json_opt_bool(&at, "interactive", &q->interactive, reterr);
-        if (r >= 0)
-                r = json_opt_bool(&at, "detach", &q->detach, reterr);
-        if (r < 0)
-                return r;
-        if (!path_is_clean_name(q->eid))
-                return json_fail(&at, reterr, "id: not a name");
-        spec = json_key(&at, "spec");
-        return spec_from_json(spec.obj, "exec request", &q->spec, reterr);
-}
 
 static int open_container(struct exec *x, const char *root, struct err **reterr)
 {
@@ -111,61 +50,6 @@ static int open_container(struct exec *x, const char *root, struct err **reterr)
         return 0;
 }
 
-/* ---- the session's record ---- */
-
-static int record_write(struct exec *x, bool running, struct err **reterr)
-{
-        AUTO_JSON *o = json_object_new_object();
-        struct json_object *process = NULL;
-        struct process_id id;
-
-        json_add_string(o, "ID", x->req.eid);
-        json_add_bool(o, "Running", running);
-        if (running && process_identify(x->p.pid, &id, NULL) >= 0) {
-                json_add_int(o, "Pid", id.pid);
-                json_add_uint(o, "start", id.start_time);
-                json_add_string(o, "boot", id.boot_id);
-        }
-        if (!running)
-                json_add_int(o, "ExitCode", x->code);
-        if (json_object_object_get_ex(x->req.doc, "ProcessConfig", &process))
-                (void)json_object_object_add(o, "ProcessConfig", json_object_get(process));
-        return atomic_file_write_json(x->records_fd, x->record_name, o, false, reterr);
-}
-
-/* Records of ended sessions are only kept up to a number. */
-static void records_bound(const struct exec *x)
-{
-        AUTO_CLOSE int fd = openat(x->records_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        size_t n = 0;
-        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-
-        if (!dir)
-                return;
-        (void)TAKE_FD(fd);
-        for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-                AUTO_JSON *o = NULL;
-                struct json_object *running = NULL;
-
-                if (e->d_name[0] == '.' || ++n <= RECORD_EXECS_KEPT)
-                        continue;
-                if (json_read_file(x->records_fd, e->d_name, RECORD_MAX, &o, NULL) >= 0 &&
-                    json_object_object_get_ex(o, "Running", &running) &&
-                    !json_object_get_boolean(running))
-                        (void)unlinkat(x->records_fd, e->d_name, 0);
-        }
-        (void)closedir(dir);
-}
-
-static int record_open(struct exec *x, struct err **reterr)
-{
-        x->records_fd = path_mkdir_open(x->dir_fd, RECORD_EXECS, 0700, reterr);
-        if (x->records_fd < 0)
-                return x->records_fd;
-        x->record_name = xasprintf("%s.json", x->req.eid);
-        return record_write(x, true, reterr);
-}
-
 /* ---- running ---- */
 
 static void on_delivered(void *arg)
@@ -179,12 +63,7 @@ static void finish(struct exec *x, int status)
         x->code = monitor_exit_code(status);
         x->container_watch = loop_remove(x->container_watch);
         session_drain(x->session);
-        if (x->req.detach) {
-                (void)record_write(x, false, NULL);
-                records_bound(x);
-        } else {
-                (void)unlinkat(x->records_fd, x->record_name, 0);
-        }
+        exec_record_close(x);
         session_finish(x->session, x->code, on_delivered, x);
 }
 
@@ -244,7 +123,7 @@ static int start(struct exec *x, const char *root, struct err **reterr)
         struct streams streams = STREAMS_NONE;
         int r;
 
-        r = read_request(&x->req, reterr);
+        r = exec_request_read(&x->req, reterr);
         if (r >= 0)
                 r = open_container(x, root, reterr);
         if (r >= 0)
@@ -255,7 +134,7 @@ static int start(struct exec *x, const char *root, struct err **reterr)
                 r = streams_connect(&streams, x->session, &x->p, reterr);
         }
         if (r >= 0)
-                r = record_open(x, reterr);
+                r = exec_record_open(x, reterr);
         if (r >= 0)
                 r = loop_add_fd(x->loop, x->container, EPOLLIN, on_container_end, x,
                                 &x->container_watch, reterr);

@@ -3,6 +3,8 @@
 
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/io.h"
+#include "base/parse.h"
 #include "base/sys.h"
 #include "idmap/idmap.h"
 #include "launch/launch.h"
@@ -10,13 +12,18 @@
 #include "monitor/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HELPER_PATIENCE_MS 2000
+#define LEFTOVER_ROUNDS    400 /* × 5 ms: how long killed processes may take to go */
 
 int monitor_enter(const struct dirs *d, struct err **reterr)
 {
@@ -86,4 +93,46 @@ void monitor_end_helper(struct launched *p)
         (void)waitpid(p->helper, NULL, 0);
         p->helper = 0;
         p->helper_pidfd = fd_close(p->helper_pidfd);
+}
+
+/* One round of SIGKILL. How many children there were. */
+static size_t kill_round(void)
+{
+        AUTO_CLOSE int fd = -EBADF;
+        char path[64], text[4096];
+        char *save = NULL;
+        size_t n = 0;
+        ssize_t len;
+
+        (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        len = fd < 0 ? -1 : io_read_some(fd, text, sizeof(text) - 1);
+        if (len <= 0)
+                return 0;
+        text[len] = 0;
+        for (char *p = strtok_r(text, " \n", &save); p; p = strtok_r(NULL, " \n", &save)) {
+                uint32_t pid;
+
+                if (parse_u32(p, &pid) < 0)
+                        continue;
+                (void)kill((pid_t)pid, SIGKILL);
+                n++;
+        }
+        return n;
+}
+
+void monitor_kill_children(void)
+{
+        const struct timespec patience = {.tv_nsec = 5000000};
+        sigset_t child;
+
+        (void)sigemptyset(&child);
+        (void)sigaddset(&child, SIGCHLD);
+        /* The children of those that die become ours: again until there are none. One that cannot die (it hangs in the kernel)
+         * must not keep us for ever. */
+        for (int i = 0; i < LEFTOVER_ROUNDS && kill_round() > 0; i++) {
+                (void)sigtimedwait(&child, NULL, &patience);
+                while (waitpid(-1, NULL, WNOHANG) > 0)
+                        ;
+        }
 }

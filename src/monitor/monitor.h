@@ -49,3 +49,5 @@ int streams_connect(struct streams *s, struct session *session, struct launched 
 int monitor_exit_code(int status);
 /* Ends fuse-overlayfs, if there is one. The container must be dead. */
 void monitor_end_helper(struct launched *p);
+/* Kills every child, and theirs as they become ours (subreaper). SIGCHLD must be blocked. */
+void monitor_kill_children(void);

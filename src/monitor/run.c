@@ -18,324 +18,26 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/fd.h"
-#include "base/io.h"
-#include "base/json.h"
-#include "base/lock.h"
 #include "base/loop.h"
-#include "base/path.h"
-#include "base/process.h"
 #include "base/sys.h"
-#include "launch/launch.h"
 #include "logs/logs.h"
-#include "monitor/monitor.h"
-#include "monitor/protocol.h"
 #include "monitor/record.h"
 #include "monitor/removal.h"
+#include "monitor/run_internal.h"
 #include "monitor/session.h"
 #include "monitor/status.h"
-#include "spec/spec.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-#define SPEC_MAX (4U * 1024 * 1024)
-#define NS_PER_S 1000000000ULL
-#define LOCK_TRIES                                                                                 \
-        200 /* × LOCK_PAUSE_NS: readers hold the lock for microseconds, the previous monitor for a moment */
-#define LOCK_PAUSE_NS   1000000L
-#define IDLE_AFTER_NS   300000000ULL
-#define LEFTOVER_ROUNDS 400 /* × 5 ms: how long killed processes may take to go */
-
-struct run {
-        const struct run_args *a;
-        struct dirs *d;
-        int dir_fd, lock_fd;
-        struct loop *loop;
-        struct session *session;
-        struct log_writer *log;
-        struct launched p;
-        struct loop_source *kill_timer;
-        int stop_signal;
-        uint32_t stop_timeout, timeout;
-        bool own_pids; /* a PID namespace of its own: nothing outlives pid 1 */
-        int64_t started_ns;
-        int code;
-};
-
-static void sleep_ns(long ns)
-{
-        struct timespec t = {.tv_nsec = ns};
-
-        (void)nanosleep(&t, NULL);
-}
-
-/* ---- before the start ---- */
-
-static int take_lock(struct run *run, struct err **reterr)
-{
-        for (int i = 0; i < LOCK_TRIES; i++) {
-                int fd = lock_try(run->dir_fd, RECORD_LOCK, true, reterr);
-
-                if (fd != -EWOULDBLOCK) {
-                        run->lock_fd = fd;
-                        return fd < 0 ? fd : 0;
-                }
-                sleep_ns(LOCK_PAUSE_NS);
-        }
-        return err_new(reterr, ERR_BUSY, "it is running already");
-}
-
-static int open_container(struct run *run, struct err **reterr)
-{
-        AUTO_FREE char *path = xasprintf("containers/%s", run->a->id);
-        int r;
-
-        r = dirs_open(run->a->root, &run->d, reterr);
-        if (r < 0)
-                return r;
-        run->dir_fd = openat(run->d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (run->dir_fd < 0 && errno == ENOENT)
-                return err_new(reterr, ERR_NOT_FOUND, "no such container: %s", run->a->id);
-        if (run->dir_fd < 0)
-                return err_sys(reterr, errno, "open its directory");
-        r = take_lock(run, reterr);
-        if (r < 0)
-                return r;
-        /* The facts of the previous life go first: from here on the state is "created". */
-        (void)unlinkat(run->dir_fd, RECORD_EXIT, 0);
-        (void)unlinkat(run->dir_fd, RECORD_RUN, 0);
-        return 0;
-}
-
-/* Paths below the data root are stored relative to it, so that it can be moved. */
-static void make_absolute(const struct dirs *d, char **path)
-{
-        char *joined;
-
-        if (!*path || **path == '/')
-                return;
-        joined = path_join(d->root, *path);
-        free(*path);
-        *path = joined;
-}
-
-/* The namespaces of a container that runs now. */
-static int join_one(const struct dirs *d, struct spec *s, const char *join, struct err **reterr)
-{
-        static const char *const files[SPEC_NS_COUNT] = {
-            [SPEC_NS_USER] = "user",     [SPEC_NS_MOUNT] = "mnt", [SPEC_NS_PID] = "pid",
-            [SPEC_NS_NET] = "net",       [SPEC_NS_IPC] = "ipc",   [SPEC_NS_UTS] = "uts",
-            [SPEC_NS_CGROUP] = "cgroup", [SPEC_NS_TIME] = "time",
-        };
-        unsigned ns = (unsigned)(join[0] - '0');
-        const char *id = join[0] ? join + 2 : "";
-        AUTO_FREE char *path = xasprintf("containers/%s", id);
-        AUTO_CLOSE int dir = -EBADF, pidfd = -EBADF;
-        struct run_record rec;
-
-        if (ns >= SPEC_NS_COUNT || join[1] != ':' || !str_is_hex(id, 64))
-                return err_new(reterr, ERR_USAGE, "'%s' names no namespace of a container", join);
-        dir = openat(d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir >= 0 && run_record_read(dir, &rec, NULL) > 0)
-                pidfd = process_open(&rec.process, NULL);
-        if (pidfd < 0)
-                return err_new(reterr, ERR_BUSY,
-                               "container %.12s, whose namespaces it shares, is not running", id);
-        free(s->ns[ns].path);
-        s->ns[ns].path = xasprintf("/proc/%d/ns/%s", (int)rec.process.pid, files[ns]);
-        return 0;
-}
-
-static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
-{
-        AUTO_JSON *doc = NULL;
-        struct spec *s;
-        int r;
-
-        r = json_read_file(run->dir_fd, "spec.json", SPEC_MAX, &doc, reterr);
-        if (r >= 0)
-                r = spec_from_json(doc, "spec.json", ret, reterr);
-        if (r < 0)
-                return r;
-        s = *ret;
-        make_absolute(run->d, &s->upper);
-        make_absolute(run->d, &s->work);
-        make_absolute(run->d, &s->root_path);
-        for (size_t i = 0; i < run->a->joins.n; i++) {
-                r = join_one(run->d, s, run->a->joins.v[i], reterr);
-                if (r < 0)
-                        return r;
-        }
-        for (size_t i = 0; i < s->n_mounts; i++) {
-                if (s->mounts[i].file)
-                        make_absolute(run->d, &s->mounts[i].source);
-        }
-        if (run->a->rows && run->a->cols) {
-                s->process.rows = run->a->rows;
-                s->process.cols = run->a->cols;
-        }
-        run->stop_signal = s->stop_signal;
-        run->stop_timeout = s->stop_timeout;
-        run->timeout = s->timeout;
-        run->own_pids = s->ns[SPEC_NS_PID].enabled && !s->ns[SPEC_NS_PID].path;
-        return 0;
-}
-
-static int open_log(struct run *run, struct err **reterr)
-{
-        AUTO_CLOSE int fd = -EBADF;
-        struct log_options o = {0};
-        enum log_driver driver;
-        int r;
-
-        r = log_driver_parse(run->a->log_driver, &driver, reterr);
-        if (r >= 0)
-                r = log_options_parse(driver, run->a->log_opts.v, &o, reterr);
-        if (r < 0)
-                return r;
-        if (driver == LOG_JSON_FILE || driver == LOG_K8S_FILE) {
-                fd = path_mkdir_open(run->dir_fd, "log", 0700, reterr);
-                r = fd < 0 ? fd : 0;
-        }
-        if (r >= 0)
-                r = log_writer_new(fd, driver, &o, &run->log, reterr);
-        log_options_release(&o);
-        return r;
-}
-
-static bool passes_through(const struct run *run)
-{
-        return run->a->log_driver && strcmp(run->a->log_driver, "passthrough") == 0;
-}
-
-/* The caller's streams belong to the container alone: a pipe that we kept would never report its end. */
-static int let_go_of_stdio(struct err **reterr)
-{
-        AUTO_CLOSE int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-
-        for (int fd = 0; fd < 3; fd++) {
-                if (null < 0 || dup3(null, fd, 0) < 0)
-                        return err_sys(reterr, errno, "open /dev/null");
-        }
-        return 0;
-}
-
-/* ---- the start ---- */
-
-/* The root directory of the container belongs to its root, and so do the files that are bound over its /etc. That is us unless
- * the map says otherwise; only in U can they be given away. */
-static int own_files(const struct run *run, const struct spec *s, struct err **reterr)
-{
-        static const char *const names[] = {"upper", "work", "hosts", "resolv.conf", "hostname"};
-        uint32_t uid = id_map_to_outside(&s->uid_map, 0), gid = id_map_to_outside(&s->gid_map, 0);
-
-        if (s->uid_map.n == 0 || uid == ID_NONE || gid == ID_NONE || (uid == 0 && gid == 0))
-                return 0;
-        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-                if (fchownat(run->dir_fd, names[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0 &&
-                    errno != ENOENT)
-                        return err_sys(reterr, errno, "give '%s' to the container's root",
-                                       names[i]);
-        }
-        return 0;
-}
-
-static int launch(struct run *run, const struct spec *s, struct streams *streams,
-                  struct err **reterr)
-{
-        AUTO(launch_plan_freep) struct launch_plan *plan = NULL;
-        AUTO_CLOSE int cache_fd = -EBADF;
-        struct launch_io io;
-        int r;
-
-        cache_fd = dirs_cache_fd(run->d, reterr);
-        if (cache_fd < 0)
-                return cache_fd;
-        r = launch_plan_new(s, run->d->root_fd, cache_fd, &plan, reterr);
-        if (r < 0)
-                return r;
-        if (passes_through(run)) {
-                io = (struct launch_io){.in = s->stdin_open ? 0 : -EBADF, .out = 1, .err = 2};
-        } else {
-                if (!s->process.terminal)
-                        r = streams_open(streams, s->stdin_open, reterr);
-                if (r < 0)
-                        return r;
-                io = (struct launch_io){streams->child[0], streams->child[1], streams->child[2],
-                                        NULL, 0};
-        }
-        FAULT_POINT("monitor-launch");
-        /* The container's descendants that share the host's processes become ours when their parents die. */
-        if (!run->own_pids && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
-                return err_sys(reterr, errno, "adopt the container's orphans");
-        return launch_start(plan, &io, &run->p, reterr);
-}
-
-static int write_pidfile(const struct run *run, struct err **reterr)
-{
-        AUTO_CLOSE int fd = -EBADF;
-        char text[16];
-        int n, r;
-
-        if (!run->a->pidfile)
-                return 0;
-        fd = open(run->a->pidfile, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOCTTY, 0644);
-        if (fd < 0)
-                return err_sys(reterr, errno, "pid file '%s'", run->a->pidfile);
-        n = snprintf(text, sizeof(text), "%d", (int)run->p.pid);
-        r = io_write_full(fd, text, (size_t)n);
-        return r < 0 ? err_sys(reterr, -r, "pid file '%s'", run->a->pidfile) : 0;
-}
-
-static int write_run_record(struct run *run, struct err **reterr)
-{
-        struct run_record rec = {.started_ns = run->started_ns};
-        char path[40];
-        struct stat st;
-        int r;
-
-        r = process_identify(run->p.pid, &rec.process, reterr);
-        if (r >= 0)
-                r = process_identify(getpid(), &rec.monitor, reterr);
-        if (r < 0)
-                return r;
-        if (!run->own_pids) {
-                (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)run->p.pid);
-                if (stat(path, &st) == 0)
-                        rec.mount_ns = st.st_ino;
-        }
-        return run_record_write(run->dir_fd, &rec, reterr);
-}
-
-/* The name may be longer than a socket address: it is bound through the directory's descriptor. */
-static int listen_for_clients(struct run *run, struct err **reterr)
-{
-        AUTO_CLOSE int fd = -EBADF;
-        struct sockaddr_un addr = {.sun_family = AF_UNIX};
-        char dir[FD_PATH_MAX], name[80];
-
-        (void)snprintf(name, sizeof(name), "%s.sock", run->a->id);
-        (void)unlinkat(run->d->runtime_fd, name, 0);
-        (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s",
-                       fd_path(run->d->runtime_fd, dir), name);
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 16) < 0)
-                return err_sys(reterr, errno, "listen on '%s'", name);
-        return session_listen_take(run->session, TAKE_FD(fd), reterr);
-}
+#define NS_PER_S      1000000000ULL
+#define IDLE_AFTER_NS 300000000ULL
 
 /* ---- while it runs ---- */
 
@@ -390,35 +92,12 @@ static int on_signal(struct loop *l, const struct signalfd_siginfo *si, void *ar
 
 /* ---- the end ---- */
 
-static size_t kill_children(void)
-{
-        char path[64], text[4096];
-        AUTO_CLOSE int fd = -EBADF;
-        char *save = NULL;
-        size_t n = 0;
-        ssize_t len;
-
-        (void)snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-        fd = open(path, O_RDONLY | O_CLOEXEC);
-        len = fd < 0 ? -1 : io_read_some(fd, text, sizeof(text) - 1);
-        if (len <= 0)
-                return 0;
-        text[len] = 0;
-        for (char *p = strtok_r(text, " \n", &save); p; p = strtok_r(NULL, " \n", &save), n++)
-                (void)kill((pid_t)strtol(p, NULL, 10),
-                           SIGKILL); /* lint-allow: strtol: a list of the kernel's */
-        return n;
-}
-
 /* Without a PID namespace the kernel does not kill the rest: what is left of the container is ours by now (subreaper). */
 static void kill_leftovers(struct run *run)
 {
         monitor_end_helper(&run->p);
-        for (int i = 0; !run->own_pids && i < LEFTOVER_ROUNDS && kill_children() > 0; i++) {
-                while (waitpid(-1, NULL, WNOHANG) > 0)
-                        ;
-                sleep_ns(5000000);
-        }
+        if (!run->own_pids)
+                monitor_kill_children();
 }
 
 static void remove_socket(struct run *run)
@@ -470,42 +149,6 @@ static void finish(struct run *run, int status)
 }
 
 /* ---- putting it together ---- */
-
-static int start(struct run *run, struct err **reterr)
-{
-        struct streams streams = STREAMS_NONE;
-        AUTO(spec_freep) struct spec *s = NULL;
-        int r;
-
-        r = open_container(run, reterr);
-        if (r >= 0)
-                r = read_spec(run, &s, reterr);
-        if (r >= 0)
-                r = open_log(run, reterr);
-        if (r >= 0)
-                r = monitor_enter(run->d, reterr);
-        if (r < 0)
-                return r;
-        run->started_ns = clock_now_ns();
-        r = own_files(run, s, reterr);
-        if (r >= 0)
-                r = launch(run, s, &streams, reterr);
-        if (r >= 0) {
-                run->session = session_new(&(struct session_opts){
-                    .loop = run->loop, .log = run->log, .stdin_once = run->a->stdin_once});
-                r = streams_connect(&streams, run->session, &run->p, reterr);
-        }
-        if (r >= 0)
-                r = listen_for_clients(run, reterr);
-        if (r >= 0)
-                r = write_pidfile(run, reterr);
-        if (r >= 0)
-                r = write_run_record(run, reterr);
-        if (r >= 0 && passes_through(run))
-                r = let_go_of_stdio(reterr);
-        streams_close(&streams);
-        return r;
-}
 
 /* What was started by a start that failed afterwards, and a container that exists for this run only, go. */
 static void start_failed(struct run *run, const struct err *e)
@@ -594,7 +237,7 @@ int monitor_run(const struct run_args *a)
         if (r >= 0)
                 r = loop_add_signals(run.loop, &set, on_signal, &run, &e);
         if (r >= 0)
-                r = start(&run, &e);
+                r = run_start(&run, &e);
         if (r < 0) {
                 start_failed(&run, e);
                 run_release(&run);

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* exec_internal — one exec session: exec.c (its life) and exec_record.c (what others see of it). */
+#include "launch/launch.h"
+
+#include <stdbool.h>
+
+struct err;
+struct json_object;
+
+struct request {
+        struct json_object *doc; /* owned */
+        const char *eid;
+        struct spec *spec;
+        bool privileged, interactive, detach;
+};
+
+struct exec {
+        struct dirs *d;
+        const char *id;
+        int dir_fd, records_fd;
+        struct request req;
+        char *record_name;
+        struct loop *loop;
+        struct session *session;
+        struct launched p;
+        int container; /* pidfd of pid 1 */
+        struct loop_source *container_watch;
+        int code;
+        bool finished;
+};
+
+int exec_request_read(struct request *q, struct err **reterr);
+
+/* containers/<id>/exec/<eid>.json */
+int exec_record_open(struct exec *x, struct err **reterr);
+/* The session is over: a detached one's code is kept, of others nothing. */
+void exec_record_close(struct exec *x);

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/* run_internal — one run of a container: run.c (its life and end) and run_start.c (up to the program running). */
+#include "launch/launch.h"
+#include "monitor/monitor.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct loop;
+struct loop_source;
+struct log_writer;
+struct session;
+
+struct run {
+        const struct run_args *a;
+        struct dirs *d;
+        int dir_fd, lock_fd;
+        struct loop *loop;
+        struct session *session;
+        struct log_writer *log;
+        struct launched p;
+        struct loop_source *kill_timer;
+        int stop_signal;
+        uint32_t stop_timeout, timeout;
+        bool own_pids; /* a PID namespace of its own: nothing outlives pid 1 */
+        int64_t started_ns;
+        int code;
+};
+
+/* Everything up to run.json. On failure the caller ends what was started. */
+int run_start(struct run *run, struct err **reterr);
