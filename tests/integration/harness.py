@@ -273,6 +273,7 @@ class Kelp:
         self.wrapper = []       # put before every command line: strace, prlimit …
         self.garbage = False    # this test kills: the next command may sweep before leftovers are counted
         self.started = []
+        self.own_mounts = []    # made by the test, below its directory
 
     def program(self, name):
         return str(self.programs / name)
@@ -377,7 +378,7 @@ class Kelp:
 
     def mounts(self):
         with open("/proc/self/mountinfo") as f:
-            return [line for line in f if f"{self.base}/" in line]
+            return [line for line in f if f"{self.base}/" in line and line.split()[4] not in self.own_mounts]
 
     def leftovers(self):
         """Files that no command will need any more; [] when all is well. Containers were removed before."""

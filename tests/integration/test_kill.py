@@ -52,6 +52,7 @@ def archives(session_dir, probe_binary):
 def scenario(kelp, archives, **kw):
     """Every verb that writes, once. Yields the results; commands that follow a failed one fail too, which is fine."""
     small, big, tar = archives
+    last = 0
     name = f"c{random.getrandbits(40):x}"
     for args in (("load", "-q", "-i", big), ("load", "-q", "-i", small), ("import", tar, "imported:1"),
                  ("tag", "small:1", "other:2"), ("run", "--rm", "big:1", "probe", "write", "/file", "text"),
@@ -59,7 +60,11 @@ def scenario(kelp, archives, **kw):
                  ("exec", name, "probe", "write", "/in-exec", "text"), ("stop", "-t", "5", name), ("start", name),
                  ("kill", name), ("wait", name), ("rm", name), ("run", "-d", "--name", name, "small:1", "probe", "pause"),
                  ("rm", "-f", name), ("rmi", "imported:1"), ("rmi", "-f", "big:1"), ("rmi", "-f", "small:1", "other:2")):
-        yield kelp(*args, timeout=30, **kw)
+        if args[0] == "wait" and last != 0:
+            continue  # what could not be killed would be waited for until the time is up
+        result = kelp(*args, timeout=30, **kw)
+        last = result.rc
+        yield result
 
 
 def check_usable(kelp, archives):
@@ -70,7 +75,7 @@ def check_usable(kelp, archives):
     if ids:
         kelp.ok("rm", "-f", *ids)
     for result in scenario(kelp, archives):
-        assert result.rc == 0 or "wait" in map(str, result.args), result
+        assert result.rc == 0 or "wait" in map(str, result.args), result  # wait: the code of what was killed
     images = kelp.ok("images", "-q", "--no-trunc").split()
     assert images == []
     wait_for(lambda: not store_check.check(kelp.root), 3, f"a clean store: {store_check.check(kelp.root)}")
@@ -198,6 +203,7 @@ def small_disk(make_kelp):
     except OSError:
         subprocess.run(["umount", str(kelp.root)], check=True)
         pytest.skip("this kernel lacks user xattrs on tmpfs")
+    kelp.own_mounts = [str(kelp.root)]
     filler = kelp.root / "filler"
 
     def leave(free):
@@ -212,7 +218,7 @@ def small_disk(make_kelp):
     filler.unlink(missing_ok=True)
     kelp.garbage = True
     complaints = kelp.finish()
-    subprocess.run(["umount", "-l", str(kelp.root)], check=True)
+    subprocess.run(["umount", str(kelp.root)], check=True)
     assert not complaints, complaints
 
 
