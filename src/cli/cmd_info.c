@@ -125,7 +125,7 @@ static void add_cgroup(struct json_object *o, struct cli *cli)
         /* This version sets no limits: the probe says what a later one could use. */
         probe_cgroup(cli, &p);
         json_add_string(o, "CgroupDriver", "none");
-        json_add_string(o, "CgroupVersion", "2");
+        json_add_string(o, "CgroupVersion", probe_has_cgroup2() ? "2" : "1");
         json_add_string(o, "CgroupDelegation", probe_state_name(p.state));
         probe_result_release(&p);
 }

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "base/str.h"
 
 #include <ctype.h>
@@ -336,28 +337,33 @@ static int resolve(const struct node *node, struct json_object *v, struct json_o
         return 0;
 }
 
+/* The element of a list that the text numbers; NULL in *ret may be an element too, so that 0 or -EINVAL says it. */
+static int list_element(struct json_object *list, const char *number, struct json_object **ret)
+{
+        uint64_t n;
+
+        if (!json_object_is_type(list, json_type_array) || parse_u64(number, &n) < 0 ||
+            n >= json_object_array_length(list))
+                return -EINVAL;
+        *ret = json_object_array_get_idx(list, n);
+        return 0;
+}
+
 /* index of a map by key (absent: empty, as Go's zero value of a string map), of a list by number. */
 static int print_index(const struct node *node, struct json_object *v, struct strbuf *out,
                        struct err **reterr)
 {
         for (size_t i = 0; i < node->literals.n; i++) {
                 const char *key = node->literals.v[i];
-                char *end;
-                unsigned long n;
 
                 if (json_object_is_type(v, json_type_object)) {
                         if (!json_object_object_get_ex(v, key, &v))
                                 return 0;
-                        continue;
-                }
-                errno = 0;
-                n = json_object_is_type(v, json_type_array) ? strtoul(key, &end, 10) : 0;
-                if (!json_object_is_type(v, json_type_array) || errno || *end ||
-                    n >= json_object_array_length(v))
+                } else if (list_element(v, key, &v) < 0) {
                         return err_new(reterr, ERR_USAGE,
                                        "format: column %zu: index '%s': nothing there",
                                        node->column, key);
-                v = json_object_array_get_idx(v, n);
+                }
         }
         print_value(out, v, 0);
         return 0;

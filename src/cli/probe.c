@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* probe — the table of probes and how one runs; see probe.h. */
-#include "cli/probe_internal.h"
+#include "cli/probe.h"
 
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "cli/probe_internal.h"
 
 #include <assert.h>
 #include <errno.h>

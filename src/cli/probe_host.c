@@ -98,14 +98,20 @@ static int try_subgroup(const char *dir)
         return 0;
 }
 
+bool probe_has_cgroup2(void)
+{
+        struct statfs st;
+
+        return statfs("/sys/fs/cgroup", &st) == 0 && st.f_type == CGROUP2_SUPER_MAGIC;
+}
+
 void probe_cgroup(struct cli *cli, struct probe_result *ret)
 {
         AUTO_FREE char *dir = own_cgroup();
         AUTO_FREE char *controllers = NULL;
-        struct statfs st;
         int r;
 
-        if (statfs("/sys/fs/cgroup", &st) < 0 || st.f_type != CGROUP2_SUPER_MAGIC || !dir) {
+        if (!probe_has_cgroup2() || !dir) {
                 probe_fail(ret, PROBE_DEGRADED,
                            "/sys/fs/cgroup is no version 2 hierarchy: limits cannot be set",
                            "kernel parameter systemd.unified_cgroup_hierarchy=1; inside another "

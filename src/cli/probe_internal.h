@@ -36,6 +36,7 @@ void probe_tun(struct cli *cli, struct probe_result *ret);
 /* places and programs (probe_host.c) */
 void probe_storage(struct cli *cli, struct probe_result *ret);
 void probe_fuse(struct cli *cli, struct probe_result *ret);
+bool probe_has_cgroup2(void);
 void probe_cgroup(struct cli *cli, struct probe_result *ret);
 void probe_space(struct cli *cli, struct probe_result *ret);
 void probe_runtime_dir(struct cli *cli, struct probe_result *ret);
