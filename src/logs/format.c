@@ -104,53 +104,58 @@ static bool json_plain(unsigned char c)
         return c >= 0x20 && c < 0x80 && c != '"' && c != '\\' && c != '<' && c != '>' && c != '&';
 }
 
-static size_t json_escape_one(struct strbuf *out, const unsigned char *s, size_t n)
+/* Escapes the character at @s into @out; how many bytes of @s it was. */
+static size_t json_escape_one(char *out, size_t *len, const unsigned char *s, size_t n)
 {
         static const char hex[] = "0123456789abcdef";
-        size_t len;
+        size_t k = s[0] < 0x80 ? 1 : utf8_sequence(s, n);
 
-        if (s[0] < 0x80) {
-                if (s[0] == '"' || s[0] == '\\')
-                        strbuf_add_len(out, (const char[]){'\\', (char)s[0]}, 2);
-                else if (s[0] == '\n')
-                        strbuf_add_len(out, "\\n", 2);
-                else if (s[0] == '\r')
-                        strbuf_add_len(out, "\\r", 2);
-                else
-                        strbuf_add_len(
-                            out,
-                            (const char[]){'\\', 'u', '0', '0', hex[s[0] >> 4], hex[s[0] & 15]}, 6);
+        if (k == 0) {
+                memcpy(out, "\\ufffd", 6);
+                *len = 6;
                 return 1;
         }
-        len = utf8_sequence(s, n);
-        if (len == 0) {
-                strbuf_add_len(out, "\\ufffd", 6);
-                return 1;
+        if (k == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] & 0xfe) == 0xa8) {
+                memcpy(out, s[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
+                *len = 6;
+        } else if (k > 1) {
+                memcpy(out, s, k);
+                *len = k;
+        } else if (s[0] == '"' || s[0] == '\\' || s[0] == '\n' || s[0] == '\r') {
+                out[0] = '\\';
+                out[1] = s[0] == '\n' ? 'n' : s[0] == '\r' ? 'r' : (char)s[0];
+                *len = 2;
+        } else {
+                memcpy(out, "\\u00", 4);
+                out[4] = hex[s[0] >> 4];
+                out[5] = hex[s[0] & 15];
+                *len = 6;
         }
-        if (len == 3 && s[0] == 0xe2 && s[1] == 0x80 && (s[2] & 0xfe) == 0xa8) {
-                strbuf_add_len(out, s[2] == 0xa8 ? "\\u2028" : "\\u2029", 6);
-                return 3;
-        }
-        strbuf_add_len(out, s, len);
-        return len;
+        return k;
 }
 
+/* In pieces through a small buffer: one call per character would cost more than the escaping. */
 static void json_escape(struct strbuf *out, const char *data, size_t n)
 {
         const unsigned char *s = (const unsigned char *)data;
-        size_t i = 0;
+        char piece[1024];
+        size_t i = 0, have = 0;
 
         while (i < n) {
-                size_t run = i;
+                size_t len;
 
-                while (run < n && json_plain(s[run]))
-                        run++;
-                if (run > i)
-                        strbuf_add_len(out, s + i, run - i);
-                i = run;
-                if (i < n)
-                        i += json_escape_one(out, s + i, n - i);
+                if (have > sizeof(piece) - 8) {
+                        strbuf_add_len(out, piece, have);
+                        have = 0;
+                }
+                if (json_plain(s[i])) {
+                        piece[have++] = (char)s[i++];
+                        continue;
+                }
+                i += json_escape_one(piece + have, &len, s + i, n - i);
+                have += len;
         }
+        strbuf_add_len(out, piece, have);
 }
 
 void log_json_encode(struct strbuf *out, enum log_stream s, const char *data, size_t n,
