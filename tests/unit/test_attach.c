@@ -84,13 +84,14 @@ static struct client start(const struct client_setup *setup)
         return c;
 }
 
+/* Reaps a client that ends by itself: our end stays open until then, since its closing is an end, too. */
 static int finish(struct client *c)
 {
         int status;
 
+        assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
         if (c->monitor >= 0)
                 close(c->monitor);
-        assert_int_equal(waitpid(c->pid, &status, 0), c->pid);
         if (c->in >= 0)
                 close(c->in);
         if (c->out >= 0)
