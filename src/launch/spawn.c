@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -246,9 +247,16 @@ static int spawn_maps(struct spawn *s, struct err **reterr)
         int r;
 
         if (s->plan->write_maps) {
-                r = idmap_write(s->pid, &s->plan->spec->uid_map, &s->plan->spec->gid_map, reterr);
+                struct err *e = NULL;
+
+                r = idmap_write(s->pid, &s->plan->spec->uid_map, &s->plan->spec->gid_map, &e);
+                /* A process that has ended has no maps to write; what it left says more. */
+                if (r < 0 && poll(&(struct pollfd){.fd = s->sock, .events = POLLIN}, 1, 0) == 1) {
+                        (void)err_free(e);
+                        return 0;
+                }
                 if (r < 0)
-                        return r;
+                        return err_move(reterr, r, &e);
         }
         r = sync_send(s->sock, &go, -EBADF);
         /* A child that failed before it came to read is told apart by the report that it left. */

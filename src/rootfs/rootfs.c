@@ -502,7 +502,6 @@ static void rootfs_plan_fds(struct rootfs *r)
         p->trees = r->trees;
         p->layer_fds = r->layer_fds;
         p->upper_fd = p->work_fd = p->attach_fd = p->root_fd = p->proc_fd = p->pts_fd = -EBADF;
-        p->mount_fd = -EBADF;
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
                 p->raise_nofile = p->n_layers + p->n_ops + ROOTFS_SPARE_FDS > limit.rlim_cur;
 }
@@ -549,6 +548,8 @@ int rootfs_new(const struct spec *s, const char *data_root, struct rootfs **ret,
         int rc;
 
         r->spec = s;
+        /* Before anything can fail: 0 would be somebody's descriptor. */
+        r->plan.mount_fd = -EBADF;
         r->plan.data_root = rootfs_keep(r, xstrdup(data_root));
         rc = rootfs_build(r, reterr);
         if (rc < 0)

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Real launches, of the probe program on a plain directory, in a user namespace that each test makes for itself (one id): what the
+ * program does, and that the failure of every single stage arrives by name and leaves nothing behind.
+ */
+#include "unit.h"
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/io.h"
+#include "base/process.h"
+#include "base/sys.h"
+#include "launch/launch_internal.h"
+#include "security/caps.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+
+/* In the child of a test a cmocka assertion does not work: the first complaint ends it. */
+#define CHECK(cond)                                                                                \
+        do {                                                                                       \
+                if (!(cond)) {                                                                     \
+                        (void)fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);           \
+                        _exit(1);                                                                  \
+                }                                                                                  \
+        } while (0)
+
+struct fixture {
+        char root[64]; /* the container's root file system */
+        int cache_fd;
+        struct spec *spec;
+};
+
+static bool write_file(const char *path, const char *text)
+{
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        bool ok = fd >= 0 && io_write_full(fd, text, strlen(text)) == 0;
+
+        (void)fd_close(fd);
+        return ok;
+}
+
+/* As after idmap_userns_enter() in the one-id tier: uid 0 of a namespace that holds the caller alone. */
+static void enter_namespace(void)
+{
+        char uid_map[32], gid_map[32];
+
+        (void)snprintf(uid_map, sizeof(uid_map), "0 %u 1\n", geteuid());
+        (void)snprintf(gid_map, sizeof(gid_map), "0 %u 1\n", getegid());
+        CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);
+        CHECK(unshare(CLONE_NEWUSER) == 0);
+        CHECK(write_file("/proc/self/setgroups", "deny"));
+        CHECK(write_file("/proc/self/uid_map", uid_map) &&
+              write_file("/proc/self/gid_map", gid_map));
+}
+
+static void copy_program(const char *root)
+{
+        const char *build = getenv("KELP_BUILD_DIR");
+        AUTO_FREE char *from = xasprintf("%s/tests/guest/probe", build ? build : ".");
+        AUTO_FREE char *to = xasprintf("%s/bin", root);
+        struct err *e = NULL;
+        struct stat st;
+        int in = open(from, O_RDONLY | O_CLOEXEC), out;
+
+        CHECK(in >= 0 && fstat(in, &st) == 0);
+        CHECK(mkdir(to, 0755) == 0);
+        free(to);
+        to = xasprintf("%s/bin/probe", root);
+        out = open(to, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+        CHECK(out >= 0 && io_copy(in, out, (uint64_t)st.st_size, &e) == 0);
+        (void)fd_close(in);
+        (void)fd_close(out);
+}
+
+static struct spec *make_spec(const char *root)
+{
+        struct spec *s = spec_new();
+
+        s->id = xstrdup("0123456789ab");
+        s->hostname = xstrdup("box");
+        s->root_kind = SPEC_ROOT_DIRECTORY;
+        s->root_path = xstrdup(root);
+        for (int i = 0; i < SPEC_NS_TIME; i++)
+                s->ns[i].enabled = true;
+        id_map_add(&s->uid_map, 0, 0, 1);
+        id_map_add(&s->gid_map, 0, 0, 1);
+        s->rootless_one_id = true;
+        (void)spec_add_mount(s, "/proc", "proc", "proc", "nosuid,noexec,nodev");
+        (void)spec_add_mount(s, "/dev", "tmpfs", "tmpfs", "nosuid,mode=755");
+        (void)spec_add_mount(s, "/dev/pts", "devpts", "devpts",
+                             "newinstance,ptmxmode=0666,mode=0620,gid=5");
+        (void)spec_add_mount(s, "/sys", "sysfs", "sysfs", "ro,nosuid,noexec,nodev");
+        (void)spec_add_mount(s, "/sys/fs/cgroup", "cgroup", "cgroup", "ro");
+        strv_add(&s->masked_paths, "/proc/timer_list");
+        strv_add(&s->masked_paths, "/sys/firmware");
+        strv_add(&s->readonly_paths, "/proc/sys");
+        strv_add(&s->sysctl, "net.ipv4.ip_forward=1");
+        s->process.cap_bounding = s->process.cap_permitted = s->process.cap_effective =
+            caps_default();
+        s->process.no_new_privileges = true;
+        s->process.cwd = xstrdup("/made/for/it");
+        strv_add(&s->process.env, "PATH=/bin");
+        s->seccomp = SPEC_SECCOMP_UNCONFINED;
+        return s;
+}
+
+static void setup(struct fixture *f)
+{
+        (void)snprintf(f->root, sizeof(f->root), "/tmp/kelp-launch-XXXXXX");
+        CHECK(mkdtemp(f->root) && chmod(f->root, 0755) == 0);
+        copy_program(f->root);
+        enter_namespace();
+        f->cache_fd = open(f->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        CHECK(f->cache_fd >= 0);
+        f->spec = make_spec(f->root);
+}
+
+static void remove_all(const char *path)
+{
+        char *argv[] = {(char *)"rm", (char *)"-rf", (char *)path, NULL}, *out = NULL;
+        struct err *e = NULL;
+
+        CHECK(process_run_capture("/bin/rm", argv, 4096, &out, &e) >= 0);
+        free(out);
+}
+
+static int teardown(struct fixture *f)
+{
+        f->spec = spec_free(f->spec);
+        f->cache_fd = fd_close(f->cache_fd);
+        remove_all(f->root);
+        return 0;
+}
+
+static void set_command(struct fixture *f, const char *words)
+{
+        strv_release(&f->spec->process.args);
+        strv_split(&f->spec->process.args, words, ' ');
+}
+
+static int start(struct fixture *f, int fail_stage, int out, struct launched *l, struct err **e)
+{
+        AUTO(launch_plan_freep) struct launch_plan *p = NULL;
+        struct launch_io io = {.in = -EBADF, .out = out, .err = 2};
+        int r = launch_plan_new(f->spec, f->cache_fd, f->cache_fd, &p, e);
+
+        if (r < 0)
+                return r;
+        p->fail_stage = fail_stage;
+        return launch_start(p, &io, l, e);
+}
+
+static int finish(struct launched *l)
+{
+        struct err *e = NULL;
+        int code = process_wait(l->pidfd, &e);
+
+        CHECK(!e);
+        l->pidfd = fd_close(l->pidfd);
+        l->terminal = fd_close(l->terminal);
+        return code;
+}
+
+/* What a command prints, and its exit code. Caller frees. */
+static char *output(struct fixture *f, const char *words, int want_code)
+{
+        struct launched l;
+        struct err *e = NULL;
+        char *text = NULL;
+        int fds[2];
+
+        set_command(f, words);
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        if (start(f, -1, fds[1], &l, &e) < 0) {
+                (void)fprintf(stderr, "%s: %s\n", words, err_message(e));
+                _exit(1);
+        }
+        (void)fd_close(fds[1]);
+        CHECK(io_read_fd(fds[0], "pipe", 65536, &text, NULL, &e) >= 0);
+        (void)fd_close(fds[0]);
+        CHECK(finish(&l) == want_code);
+        return text;
+}
+
+/* ---- what a program sees ---- */
+
+static int run_world(void *arg)
+{
+        struct fixture f;
+        char *text;
+
+        (void)arg;
+        setup(&f);
+        text = output(&f, "/bin/probe seq id -- hostname -- cwd -- umask -- fds", 0);
+        CHECK(strstr(text, "uid=0"));
+        CHECK(strstr(text, "box\n"));
+        CHECK(strstr(text, "/made/for/it\n"));
+        CHECK(strstr(text, "022"));
+        CHECK(strstr(text, "\n2 ") && !strstr(text, "\n3 "));
+        free(text);
+        text = output(&f, "probe read /proc/sys/net/ipv4/ip_forward", 0);
+        CHECK(strcmp(text, "1\n") == 0);
+        free(text);
+        text = output(&f, "probe read /proc/timer_list", 0);
+        CHECK(*text == '\0');
+        free(text);
+        text = output(&f, "probe poke /proc/sys/net/ipv4/ip_forward 0", 1);
+        free(text);
+        text = output(&f, "probe exit 7", 7);
+        free(text);
+        return teardown(&f);
+}
+
+static void test_world(void **state)
+{
+        assert_int_equal(unit_fork(run_world, NULL, 1), 0);
+}
+
+/* ---- stages ---- */
+
+static bool has_child(void)
+{
+        return waitpid(-1, NULL, WNOHANG | __WALL) >= 0 || errno != ECHILD;
+}
+
+static void fail_at(struct fixture *f, enum stage stage)
+{
+        struct launched l;
+        struct err *e = NULL;
+        int fds = unit_count_fds(), r = start(f, (int)stage, -EBADF, &l, &e);
+
+        if (r != -ECANCELED && !(stage == STAGE_EXEC && r < 0))
+                (void)fprintf(stderr, "stage %s: %d (%s)\n", stage_name(stage), r, err_message(e));
+        CHECK(r < 0 && e);
+        CHECK(strstr(err_message(e), stage_what(stage)));
+        CHECK(strstr(err_message(e), strerror(ECANCELED)));
+        CHECK(err_kind(e) == (stage == STAGE_EXEC ? ERR_EXEC_DENIED : ERR_SYS));
+        e = err_free(e);
+        CHECK(!has_child());
+        CHECK(unit_count_fds() == fds);
+}
+
+static int run_faults(void *arg)
+{
+        struct fixture f;
+        char *text;
+
+        (void)arg;
+        setup(&f);
+        set_command(&f, "/bin/probe true");
+        for (int i = 0; i < STAGE_COUNT; i++) {
+                if (i != STAGE_JOIN)
+                        fail_at(&f, (enum stage)i);
+        }
+        /* And the other order of the last stages. */
+        f.spec->process.no_new_privileges = false;
+        fail_at(&f, STAGE_SECCOMP);
+        fail_at(&f, STAGE_CAPS);
+        text = output(&f, "/bin/probe true", 0);
+        free(text);
+        return teardown(&f);
+}
+
+static void test_faults(void **state)
+{
+        assert_int_equal(unit_fork(run_faults, NULL, 1), 0);
+}
+
+/* ---- failures with words ---- */
+
+static void fails_with(struct fixture *f, enum err_kind kind, const char *part)
+{
+        struct launched l;
+        struct err *e = NULL;
+        int r = start(f, -1, -EBADF, &l, &e);
+
+        if (r >= 0 || err_kind(e) != kind || !strstr(err_message(e), part))
+                (void)fprintf(stderr, "%d: %s (wanted %s)\n", r, err_message(e), part);
+        CHECK(r < 0 && err_kind(e) == kind && strstr(err_message(e), part));
+        e = err_free(e);
+        CHECK(!has_child());
+}
+
+static int run_words(void *arg)
+{
+        struct fixture f;
+        AUTO_FREE char *text_file = NULL, *script = NULL;
+        int fd;
+
+        (void)arg;
+        setup(&f);
+        text_file = xasprintf("%s/bin/text", f.root);
+        script = xasprintf("%s/bin/script", f.root);
+        fd = open(text_file, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+        CHECK(fd >= 0 && io_write_full(fd, "no program", 10) == 0);
+        fd = fd_close(fd);
+        fd = open(script, O_CREAT | O_WRONLY | O_CLOEXEC, 0755);
+        CHECK(fd >= 0 && io_write_full(fd, "#!/bin/nothing\n", 15) == 0);
+        fd = fd_close(fd);
+
+        set_command(&f, "nosuch");
+        fails_with(&f, ERR_EXEC_MISSING, "exec 'nosuch': executable file not found in $PATH");
+        set_command(&f, "/nosuch");
+        fails_with(&f, ERR_EXEC_MISSING, "exec '/nosuch': No such file");
+        set_command(&f, "/bin");
+        fails_with(&f, ERR_EXEC_DENIED, "exec '/bin': Is a directory");
+        set_command(&f, "text");
+        fails_with(&f, ERR_EXEC_DENIED, "Exec format error");
+        set_command(&f, "script");
+        fails_with(&f, ERR_EXEC_MISSING, "interpreter");
+        set_command(&f, "/bin/probe true");
+        f.spec->process.user = xstrdup("alice");
+        fails_with(&f, ERR_USAGE, "'alice'");
+        free(f.spec->process.user);
+        f.spec->process.user = xstrdup("77");
+        fails_with(&f, ERR_SYS, "change ids to '77'");
+        f.spec->process.user[0] = '\0';
+        (void)spec_add_mount(f.spec, "/mnt", "bind", "/nosuch/source", "rbind");
+        fails_with(&f, ERR_SYS, "open '/nosuch/source': No such file");
+        spec_remove_mount(f.spec, "/mnt");
+        (void)spec_add_mount(f.spec, "/mnt", "tmpfs", "tmpfs", "size=lots");
+        fails_with(&f, ERR_SYS, "mount '/mnt'");
+        spec_remove_mount(f.spec, "/mnt");
+        (void)spec_add_mount(f.spec, "/mnt", "ext4", "/dev/sda", "");
+        fails_with(&f, ERR_UNSUPPORTED, "'ext4'");
+        spec_remove_mount(f.spec, "/mnt");
+        strv_add(&f.spec->sysctl, "kernel.core_pattern=x");
+        fails_with(&f, ERR_USAGE, "kernel.core_pattern");
+        return teardown(&f);
+}
+
+static void test_words(void **state)
+{
+        assert_int_equal(unit_fork(run_words, NULL, 1), 0);
+}
+
+/* ---- a further process ---- */
+
+static int run_exec(void *arg)
+{
+        struct spec_process process = {.umask = -1, .oom_score_adj = INT64_MIN};
+        struct launch_io io = {.in = -EBADF, .out = -EBADF, .err = 2};
+        struct launch_exec_opts opts = {.process = &process};
+        struct launched first, l;
+        struct err *e = NULL;
+        struct fixture f;
+        int fds;
+
+        (void)arg;
+        setup(&f);
+        set_command(&f, "/bin/probe pause");
+        CHECK(start(&f, -1, -EBADF, &first, &e) == 0);
+        opts.spec = f.spec;
+        opts.container_pidfd = first.pidfd;
+        process.cap_bounding = caps_default();
+        strv_add(&process.env, "PATH=/bin");
+        strv_split(&process.args, "probe exit 9", ' ');
+        fds = unit_count_fds();
+        CHECK(launch_exec(&opts, f.cache_fd, f.cache_fd, &io, &l, &e) == 0);
+        CHECK(finish(&l) == 9);
+        CHECK(unit_count_fds() == fds);
+        strv_release(&process.args);
+        strv_add(&process.args, "nosuch");
+        CHECK(launch_exec(&opts, f.cache_fd, f.cache_fd, &io, &l, &e) < 0);
+        CHECK(err_kind(e) == ERR_EXEC_MISSING);
+        e = err_free(e);
+        CHECK(unit_count_fds() == fds);
+        /* A terminal of the container's own devpts. */
+        strv_release(&process.args);
+        strv_split(&process.args, "probe tty", ' ');
+        process.terminal = true;
+        CHECK(launch_exec(&opts, f.cache_fd, f.cache_fd, &io, &l, &e) == 0);
+        CHECK(l.terminal >= 0 && isatty(l.terminal));
+        CHECK(finish(&l) == 0);
+        CHECK(sys_pidfd_send_signal(first.pidfd, SIGKILL) == 0);
+        CHECK(finish(&first) == 128 + SIGKILL);
+        strv_release(&process.args);
+        strv_release(&process.env);
+        return teardown(&f);
+}
+
+static void test_exec(void **state)
+{
+        assert_int_equal(unit_fork(run_exec, NULL, 1), 0);
+}
+
+/* ---- who made it dies ---- */
+
+static int run_orphan_inner(void *arg)
+{
+        int *sock = arg;
+        struct launched l;
+        struct err *e = NULL;
+        struct fixture f;
+
+        setup(&f);
+        set_command(&f, "/bin/probe pause");
+        CHECK(start(&f, -1, -EBADF, &l, &e) == 0);
+        CHECK(fd_send(*sock, f.root, sizeof(f.root), &l.pidfd, 1) == sizeof(f.root));
+        (void)raise(SIGKILL);
+        return 1;
+}
+
+/* pid 1 of the container goes with the process that launched it, however that ended. */
+static void test_orphan(void **state)
+{
+        char root[64];
+        int pair[2], pidfd = -EBADF;
+        size_t n_fds = 1;
+        struct err *e = NULL;
+
+        assert_ok(fd_socketpair(SOCK_SEQPACKET, pair, &e), e);
+        assert_int_equal(unit_fork(run_orphan_inner, &pair[1], 1), 128 + SIGKILL);
+        assert_int_equal(fd_recv(pair[0], root, sizeof(root), &pidfd, &n_fds), sizeof(root));
+        assert_int_equal(poll(&(struct pollfd){.fd = pidfd, .events = POLLIN}, 1, 10000), 1);
+        (void)fd_close(pidfd);
+        (void)fd_close(pair[0]);
+        (void)fd_close(pair[1]);
+        remove_all(root);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+            cmocka_unit_test(test_world),  cmocka_unit_test(test_faults),
+            cmocka_unit_test(test_words),  cmocka_unit_test(test_exec),
+            cmocka_unit_test(test_orphan),
+        };
+
+        return cmocka_run_group_tests(tests, NULL, NULL);
+}
