@@ -4,8 +4,8 @@
  *
  *   lock → spec → U → plan → clone … program runs → run.json → "started"
  *   loop: output, clients, timers, signals
- *   pid 1 is dead → what is left is killed → drain → exit record → (--rm: removal) → lock released
- *   → wait for slow clients → "exited"
+ *   pid 1 is dead → what is left is killed → drain → exit record, or (--rm) the rename that removes → lock released
+ *   → wait for slow clients → "exited" → (--rm: files deleted, lock released)
  *
  * The order of the end: the exit record comes first, since it is what others wait for; the lock is let go before "exited", so that who
  * has read that can start or remove the container at once. A client that does not read delays only its own "exited".
@@ -118,11 +118,23 @@ static void record_exit(struct run *run, struct exit_record *rec)
                 (void)exit_record_write_lock(run->dir_fd, rec, NULL);
                 (void)removal_commit(run->d, run->a->id, run->a->name, NULL);
                 FAULT_POINT("monitor-removed");
-                (void)removal_delete(run->d, run->a->id, NULL);
-        } else if (exit_record_write(run->dir_fd, rec, true, &e) < 0) {
+                return; /* the lock is kept: delete_removed() needs it against the sweep of tmp/ */
+        }
+        if (exit_record_write(run->dir_fd, rec, true, &e) < 0) {
                 /* A full disk: the state is derived without the record; the code is only known to who is waiting now. */
                 (void)exit_record_write_lock(run->dir_fd, rec, NULL);
         }
+        run->lock_fd = fd_close(run->lock_fd);
+}
+
+/*
+ * The container is gone since the rename: no command finds it any more. Its files go after the client has its answer, so that
+ * nobody waits for the disk; the lock says that they are being deleted, and without us they are garbage of tmp/.
+ */
+static void delete_removed(struct run *run)
+{
+        if (run->a->rm && run->lock_fd >= 0)
+                (void)removal_delete(run->d, run->a->id, NULL);
         run->lock_fd = fd_close(run->lock_fd);
 }
 
@@ -240,6 +252,7 @@ int monitor_run(const struct run_args *a)
                 r = run_start(&run, &e);
         if (r < 0) {
                 start_failed(&run, e);
+                delete_removed(&run);
                 run_release(&run);
                 return 1;
         }
@@ -247,6 +260,7 @@ int monitor_run(const struct run_args *a)
         r = serve(&run, &e);
         if (r >= 0)
                 status_exited(run.code, false);
+        delete_removed(&run);
         run_release(&run);
         return r < 0 ? 1 : 0;
 }
