@@ -74,6 +74,9 @@ def check_usable(kelp, archives):
     ids = kelp.ok("ps", "-aq", "--no-trunc").split()
     if ids:
         kelp.ok("rm", "-f", *ids)
+    images = kelp.ok("images", "-aq", "--no-trunc").split()
+    if images:
+        kelp.ok("rmi", "-f", *sorted(set(images)))
     for result in scenario(kelp, archives):
         assert result.rc == 0 or "wait" in map(str, result.args), result  # wait: the code of what was killed
     images = kelp.ok("images", "-q", "--no-trunc").split()
@@ -123,9 +126,12 @@ def test_killed_at(kelp, archives, fault_programs, point):
     kelp.garbage = True
     log = kelp.work / "killed"
     env = {"KELP_FAULT_KILL": point, "KELP_FAULT_LOG": log}
+    reached = False
     for result in scenario(kelp, archives, env=env):
         assert result.rc not in (-signal.SIGSEGV, -signal.SIGABRT), result
-    assert log.exists(), f"no command of the scenario comes to {point}"
+        # A confined program can't write the log, but whoever started it says how it ended.
+        reached = reached or log.exists() or (result.rc != 0 and re.search("signal 9|SIGKILL", result.err) is not None)
+    assert reached, f"no command of the scenario comes to {point}"
     kelp.end_holders()  # its maker may have been killed
     check_usable(kelp, archives)
 
