@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from harness import wait_for
+from harness import SANITIZED, wait_for
 
 
 def sh(kelp, busybox, script, *options, **kw):
@@ -349,7 +349,8 @@ def test_a_thousand_are_listed_quickly(kelp, busybox):
         begin = time.monotonic()
         assert len(kelp.ok("ps", "-aq").split()) == 1001
         times.append(time.monotonic() - begin)
-    assert min(times) - empty < 0.5  # the bar itself, 50 ms, is the benchmarks' business: machines differ
+    # The bar itself, 50 ms, is the benchmarks' business: machines differ.
+    assert SANITIZED or min(times) - empty < 0.5
     subprocess.run(["rm", "-rf", *[str(p) for p in (kelp.root / "containers").iterdir() if p.name != first]], check=True)
 
 
