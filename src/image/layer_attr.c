@@ -17,11 +17,9 @@
 #include "image/layer_internal.h"
 #include "image/whiteout.h"
 
-#define ACL_ACCESS  "system.posix_acl_access"
-#define ACL_DEFAULT "system.posix_acl_default"
-#define FILE_CAPS   "security.capability"
-#define TIMES_SIZE  ((size_t)256 * 1024)
-#define BENEATH     (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
+#define FILE_CAPS  "security.capability"
+#define TIMES_SIZE ((size_t)256 * 1024)
+#define BENEATH    (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
 int unpack_fail(struct unpack *u, int errnum, const char *doing, struct err **reterr)
 {
@@ -71,11 +69,16 @@ struct unpack_attr unpack_attr_of_lower(const struct unpack *u, const struct sta
                                     .mtime_ns = (uint32_t)st->st_mtim.tv_nsec};
 }
 
+static int too_many_owners(struct unpack *u, struct err **reterr)
+{
+        return err_new(reterr, ERR_INVALID, "%s: its files have more than %u owners",
+                       stream_what(u->s), LAYER_MAX_OWNERS);
+}
+
 static int remember_owner(struct unpack *u, uint32_t uid, uint32_t gid, struct err **reterr)
 {
         if (owner_set_add(&u->uids, uid) < 0 || owner_set_add(&u->gids, gid) < 0)
-                return err_new(reterr, ERR_INVALID, "%s: its files have more than %u owners",
-                               stream_what(u->s), LAYER_MAX_OWNERS);
+                return too_many_owners(u, reterr);
         return 0;
 }
 
@@ -118,23 +121,28 @@ static void put_le32(unsigned char *p, uint32_t v)
                 p[i] = (unsigned char)(v >> 8 * i);
 }
 
-/* The entries of an ACL that name a user (tag 2) or a group (8) hold ids, which the kernel reads as ids of U. */
+struct acl_job {
+        struct unpack *u;
+        bool too_many;
+};
+
+/* The kernel reads the ids as U's; a variant has to find the true ones again, so they count as owners. */
+static uint32_t acl_id(void *arg, bool group, uint32_t id)
+{
+        struct acl_job *j = arg;
+        bool folded;
+
+        if (owner_set_add(group ? &j->u->gids : &j->u->uids, id) < 0)
+                j->too_many = true;
+        return layer_map_id(group ? j->u->o->maps.gid : j->u->o->maps.uid, id, &folded);
+}
+
 static int map_acl(struct unpack *u, unsigned char *acl, size_t n, struct err **reterr)
 {
-        for (size_t at = 4; at + 8 <= n; at += 8) {
-                bool user = acl[at] == 2, group = acl[at] == 8, folded;
-                uint32_t id = get_le32(acl + at + 4);
-                int r;
+        struct acl_job j = {.u = u};
 
-                if (!user && !group)
-                        continue;
-                r = user ? owner_set_add(&u->uids, id) : owner_set_add(&u->gids, id);
-                if (r < 0)
-                        return remember_owner(u, id, id, reterr);
-                put_le32(acl + at + 4,
-                         layer_map_id(user ? u->o->maps.uid : u->o->maps.gid, id, &folded));
-        }
-        return 0;
+        layer_acl_map(acl, n, acl_id, &j);
+        return j.too_many ? too_many_owners(u, reterr) : 0;
 }
 
 /* Revision 3 names the namespace's root by a number that was true elsewhere: back to revision 2, which the kernel ties to ours. */
@@ -174,6 +182,7 @@ static int set_xattr(struct unpack *u, int fd, const struct tar_xattr *x, struct
         }
         u->info.setuid |= strcmp(x->name, FILE_CAPS) == 0;
         u->default_acl |= strcmp(x->name, ACL_DEFAULT) == 0;
+        u->info.acls |= str_starts(x->name, "system.");
         return 0;
 }
 

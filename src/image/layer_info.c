@@ -154,6 +154,7 @@ int layer_info_write(int layer_fd, const struct layer_info *i, struct err **rete
         json_add_uint(o, "entries", i->entries);
         json_add_bool(o, "setuid", i->setuid);
         json_add_bool(o, "needsLower", i->needs_lower);
+        json_add_bool(o, "acls", i->acls);
         json_add_bool(o, "folded", i->folded);
         json_add_uint(o, "skipped", i->skipped);
         add_owners(o, "uids", &i->uids);
@@ -250,6 +251,7 @@ static int read_members(const struct json_at *at, struct layer_info *i, struct e
         } flags[] = {
             {"setuid", &i->setuid},
             {"needsLower", &i->needs_lower},
+            {"acls", &i->acls},
             {"folded", &i->folded},
         };
         int r = json_want_object(at, reterr);

@@ -108,5 +108,14 @@ int layer_copy_xattrs(int from, int to, bool keep_own);
 int unpack_fail(struct unpack *u, int errnum, const char *doing,
                 struct err **reterr); /* "WHAT: 'name': doing: why" */
 
+/* ---- layer_acl.c ---- */
+#define ACL_ACCESS "system.posix_acl_access"
+#define ACL_DEFAULT "system.posix_acl_default"
+/* Replaces the ids of the entries for named users and groups. */
+typedef uint32_t (*layer_acl_fn)(void *arg, bool group, uint32_t id);
+void layer_acl_map(unsigned char *acl, size_t n, layer_acl_fn fn, void *arg);
+/* Gives a copy the ACLs of the original, with the ids of @maps; either may be O_PATH. 0 or -errno. */
+int layer_acl_reown(int from, int to, const struct layer_info *info, const struct layer_maps *maps);
+
 /* ---- layer_entry.c ---- */
 int unpack_entry(struct unpack *u, const struct tar_entry *e, struct err **reterr);

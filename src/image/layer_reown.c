@@ -33,20 +33,21 @@ static int reown_fail(int errnum, const char *path, struct err **reterr)
         return err_sys(reterr, errnum, "change the owner of the layer's '%s'", path);
 }
 
-/* A change of owner takes setuid bits and capabilities away: both come back. */
-static int restore_privileges(struct reown *w, int fd, mode_t mode, const char *path,
-                              struct err **reterr)
+/* A change of owner takes setuid bits and capabilities away: both come back. ACLs name owners of their own. */
+static int restore_rest(struct reown *w, int fd, mode_t mode, const char *path, struct err **reterr)
 {
         char proc[FD_PATH_MAX];
         AUTO_CLOSE int from = -EBADF;
         int r;
 
-        if (mode & 07000 && chmod(fd_path(fd, proc), mode) < 0)
+        if (chmod(fd_path(fd, proc), mode) < 0)
                 return reown_fail(errno, path, reterr);
-        if (!w->info->setuid)
+        if (!w->info->setuid && !w->info->acls)
                 return 0;
         from = sys_openat2(w->fs_fd, path[0] ? path : ".", O_PATH | O_NOFOLLOW, 0, BENEATH);
         r = from < 0 ? from : layer_copy_xattrs(from, fd, true);
+        if (r == 0 && w->info->acls)
+                r = layer_acl_reown(from, fd, w->info, w->maps);
         return r < 0 ? reown_fail(-r, path, reterr) : 0;
 }
 
@@ -69,7 +70,7 @@ static int reown_node(struct reown *w, const struct recipe_node *n, struct err *
                 return reown_fail(errno, n->path, reterr);
         if (S_ISLNK(st.st_mode))
                 return 0;
-        return restore_privileges(w, fd, mode, n->path, reterr);
+        return restore_rest(w, fd, mode, n->path, reterr);
 }
 
 static int reown_all(struct reown *w, int layer_fd, struct err **reterr)

@@ -519,12 +519,21 @@ def test_one_id(layers):
     assert run("pack", layer, ns=ns).stdout == archive
 
 
+def acl_of(*entries):
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", e[0], e[1], e[2] if len(e) > 2 else 0xFFFFFFFF) for e in entries)
+
+
+def acl_record(*entries):
+    return {"LIBARCHIVE.xattr.system.posix_acl_access": base64.b64encode(acl_of(*entries)).decode()}
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs many ids")
 def test_variants(layers):
     caps = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
     archive = tar_of(entry("a", data="a" * 5000, uid=1000, gid=5, mode=0o4755, mtime=5), entry("b", "link", target="a"),
                      entry("d", "dir", uid=1, mtime=9, pax={"SCHILY.xattr.user.k": "v"}), entry("d/s", "symlink", target="x", uid=33),
                      entry("dup", data="old", uid=7), entry("dup", "link", target="a"), entry(".wh.gone"), entry("d/.wh..wh..opq"),
+                     entry("acl", data="c", mode=0o640, pax=acl_record((1, 6), (2, 6, 33), (4, 4), (8, 4, 5), (0x10, 6), (0x20, 0))),
                      entry("cap", data="c", uid=2, mode=0o755,
                            pax={"LIBARCHIVE.xattr.security.capability": base64.b64encode(caps).decode()}))
     base = layers.unpack(tar_of(entry("gone", data="x")))
@@ -544,6 +553,9 @@ def test_variants(layers):
     mapped = {0: 100000, 1: 100001, 2: 100002, 5: 100005, 33: 100033, 1000: 0}
     for facts in want.values():
         facts[3], facts[4] = mapped[facts[3]], mapped[facts[4]]
+    acl = {"system.posix_acl_access": acl_of((1, 6), (2, 6, 33), (4, 4), (8, 4, 5), (0x10, 6), (0x20, 0))}
+    assert want["acl"][5] == acl
+    want["acl"][5] = {"system.posix_acl_access": acl_of((1, 6), (2, 6, 100033), (4, 4), (8, 4, 100005), (0x10, 6), (0x20, 0))}
     whiteout = "gone"
     assert got.pop(whiteout)[0] == want.pop(whiteout)[0] == stat.S_IFCHR
     assert got == want
