@@ -51,7 +51,7 @@ struct layer_info {
         uint64_t inodes, entries;
         bool setuid; /* holds setuid/setgid programs or file capabilities */
         bool needs_lower;
-        bool acls;            /* POSIX ACLs: ids inside extended attributes */
+        bool acls;        /* POSIX ACLs: ids inside extended attributes */
         bool folded;      /* at least one owner had no place in the maps it was unpacked with */
         uint32_t skipped; /* device nodes and sockets: only in the recipe */
         struct layer_owners uids, gids;

@@ -109,7 +109,7 @@ int unpack_fail(struct unpack *u, int errnum, const char *doing,
                 struct err **reterr); /* "WHAT: 'name': doing: why" */
 
 /* ---- layer_acl.c ---- */
-#define ACL_ACCESS "system.posix_acl_access"
+#define ACL_ACCESS  "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
 /* Replaces the ids of the entries for named users and groups. */
 typedef uint32_t (*layer_acl_fn)(void *arg, bool group, uint32_t id);
