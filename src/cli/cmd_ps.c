@@ -251,7 +251,8 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         if (r >= 0 && a->filters.n)
                 r = container_filter_parse(d, a->filters.v, &filter, reterr);
         if (r >= 0)
-                r = container_list(d, &v, &n, reterr);
+                r = shows_all(a) ? container_list(d, &v, &n, reterr)
+                                 : container_list_running(d, &v, &n, reterr);
         if (r < 0)
                 return r;
         r = print_rows(d, a, v, n, filter, reterr);

@@ -53,6 +53,9 @@ int container_find(const struct dirs *d, const char *name, struct container **re
 /* All of them, newest first; damaged or half-made ones are left out and swept when no live writer owns them. */
 int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
                    struct err **reterr);
+/* The same of those that run: of the others not even their configuration is read. */
+int container_list_running(const struct dirs *d, struct container ***ret, size_t *ret_n,
+                           struct err **reterr);
 void container_list_free(struct container **v, size_t n);
 
 /* create: validates everything that can be validated before a start, reserves the name, writes config and spec. */

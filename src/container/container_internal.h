@@ -48,6 +48,8 @@ int container_load(const struct dirs *d, int dir_fd, const char *id, struct cont
                    struct err **reterr);
 /* The records and the lock again: what may have changed since. */
 int container_refresh(const struct dirs *d, int dir_fd, struct container *c, struct err **reterr);
+/* False: certainly not running, and nothing of it is left to be settled. Reads no JSON. */
+bool container_may_run(int dir_fd);
 /* containers/<id>, opened when the caller's container came from a listing. */
 int container_dir(const struct dirs *d, struct container *c, struct err **reterr);
 /* 1: an exit record was found or made, 0: it is not running and never was. Needs nobody alive. */

@@ -126,7 +126,7 @@ static int newest_first(const void *a, const void *b)
 }
 
 /* Descriptors of a listing are not kept: there may be more containers than descriptors. */
-static struct container *load_for_list(const struct dirs *d, const char *id)
+static struct container *load_for_list(const struct dirs *d, const char *id, bool running)
 {
         AUTO(container_freep) struct container *c = NULL;
         AUTO_CLOSE int fd = open_by_id(d, id);
@@ -134,6 +134,8 @@ static struct container *load_for_list(const struct dirs *d, const char *id)
 
         if (fd < 0)
                 return NULL; /* removed meanwhile */
+        if (running && !container_may_run(fd))
+                return NULL;
         c = xnew(struct container);
         c->dir_fd = -EBADF;
         if (container_load(d, fd, id, c, &e) < 0) {
@@ -161,18 +163,20 @@ static bool has_loose_names(const struct dirs *d, size_t containers)
         return names > containers;
 }
 
-int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
-                   struct err **reterr)
+static int list(const struct dirs *d, bool running, struct container ***ret, size_t *ret_n)
 {
         DIR *dir = containers_open(d);
         struct container **v = NULL;
-        size_t n = 0, cap = 0;
+        size_t n = 0, cap = 0, seen = 0;
 
         container_tmp_sweep(d);
         for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
-                struct container *c =
-                    str_is_hex(e->d_name, 64) ? load_for_list(d, e->d_name) : NULL;
+                struct container *c;
 
+                if (!str_is_hex(e->d_name, 64))
+                        continue;
+                seen++;
+                c = load_for_list(d, e->d_name, running);
                 if (!c)
                         continue;
                 if (n == cap) {
@@ -183,13 +187,36 @@ int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
         }
         if (dir)
                 (void)closedir(dir);
-        if (has_loose_names(d, n))
+        if (has_loose_names(d, seen))
                 names_sweep(d);
         if (n > 0)
                 qsort(v, n, sizeof(*v), newest_first);
         *ret = v;
         *ret_n = n;
         return 0;
+}
+
+int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
+                   struct err **reterr)
+{
+        return list(d, false, ret, ret_n);
+}
+
+int container_list_running(const struct dirs *d, struct container ***ret, size_t *ret_n,
+                           struct err **reterr)
+{
+        int r = list(d, true, ret, ret_n);
+        size_t kept = 0;
+
+        for (size_t i = 0; r >= 0 && i < *ret_n; i++) {
+                if ((*ret)[i]->status == CONTAINER_RUNNING)
+                        (*ret)[kept++] = (*ret)[i];
+                else
+                        (void)container_free((*ret)[i]);
+        }
+        if (r >= 0)
+                *ret_n = kept;
+        return r;
 }
 
 void container_list_free(struct container **v, size_t n)

@@ -181,6 +181,14 @@ static void facts_read(int dir_fd, struct facts *f)
         f->have_exit = exit_record_read(dir_fd, &f->exit, NULL) > 0;
 }
 
+bool container_may_run(int dir_fd)
+{
+        if (lock_is_held(dir_fd, RECORD_LOCK))
+                return true;
+        return faccessat(dir_fd, RECORD_RUN, F_OK, AT_SYMLINK_NOFOLLOW) == 0 &&
+               faccessat(dir_fd, RECORD_EXIT, F_OK, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 static void facts_apply(const struct facts *f, struct container *c)
 {
         c->process = c->monitor = (struct process_id){0};
