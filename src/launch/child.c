@@ -185,9 +185,42 @@ static int stage_paths(struct child *c)
         return rootfs_child_paths(rootfs_child_plan(c->plan->rootfs), c->note);
 }
 
+/* The lowest of the descriptors that are still needed, from @from on; ~0U: none. */
+static unsigned next_kept(const struct child *c, unsigned from)
+{
+        const int kept[] = {c->sync, c->init_fd, rootfs_child_plan(c->plan->rootfs)->pts_fd};
+        unsigned next = ~0U;
+
+        for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
+                if (kept[i] >= 0 && (unsigned)kept[i] >= from && (unsigned)kept[i] < next)
+                        next = (unsigned)kept[i];
+        }
+        return next;
+}
+
+/*
+ * Descriptors of the host's directories would be names of the host: the image chooses the working directory, the program, PATH and
+ * the interpreter of a script, and may say /proc/self/fd/4/../../.. for each. Closing them with the exec would be too late.
+ */
+static int close_host(const struct child *c)
+{
+        unsigned from = 3 + (unsigned)c->n_preserve;
+
+        for (;;) {
+                unsigned next = next_kept(c, from);
+                int r = next > from ? sys_close_range(from, next == ~0U ? next : next - 1, 0) : 0;
+
+                if (r < 0 || next == ~0U)
+                        return r;
+                from = next + 1;
+        }
+}
+
 static int stage_pivot(struct child *c)
 {
-        return rootfs_child_pivot(rootfs_child_plan(c->plan->rootfs), c->note);
+        int r = rootfs_child_pivot(rootfs_child_plan(c->plan->rootfs), c->note);
+
+        return r < 0 ? r : close_host(c);
 }
 
 /* ---- names and network ---- */
@@ -243,6 +276,18 @@ static int stage_user(struct child *c)
         return 0;
 }
 
+/* By no link of /proc, whose way leads by what is open in this process instead of by names. We are in the root directory. */
+static int enter_directory(const char *path)
+{
+        int fd = path_open_in_root_raw(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0), r;
+
+        if (fd < 0)
+                return fd;
+        r = fchdir(fd) < 0 ? -errno : 0;
+        (void)sys_close(fd);
+        return r;
+}
+
 /* As root: an image may keep its directory from the user whom it starts. Where even root may not enter, the user may. */
 static int stage_directory(struct child *c)
 {
@@ -252,14 +297,13 @@ static int stage_directory(struct child *c)
         if (!cwd || !*cwd)
                 cwd = "/";
         child_note_set(c->note, cwd);
-        if (chdir(cwd) == 0)
-                return 0;
-        if (errno == EACCES) {
+        r = enter_directory(cwd);
+        if (r == -EACCES) {
                 c->retry_directory = true;
                 return 0;
         }
-        if (errno != ENOENT || !c->plan->rootfs)
-                return -errno;
+        if (r != -ENOENT || !c->plan->rootfs)
+                return r;
         fd = path_mkdir_in_root_raw(AT_FDCWD, cwd, 0755);
         if (fd < 0)
                 return fd;
@@ -314,9 +358,9 @@ static int stage_ids(struct child *c)
         /* Changing to another user emptied the effective set; the stages that follow need it once more. */
         if (r == 0)
                 r = apply_raise_effective();
-        if (r == 0 && c->retry_directory && chdir(p->process->cwd) < 0) {
+        if (r == 0 && c->retry_directory) {
                 child_note_set(c->note, p->process->cwd);
-                r = -errno;
+                r = enter_directory(p->process->cwd);
         }
         if (r == 0 && p->new_keyring)
                 r = apply_new_keyring();

@@ -86,5 +86,5 @@ int rootfs_child_mount_all(struct rootfs_plan *p, struct child_note *note);
 int rootfs_child_sysctls(const struct rootfs_plan *p, struct child_note *note);
 /* Stage "paths": masked and read-only paths, the read-only root. After every mount target was made. */
 int rootfs_child_paths(const struct rootfs_plan *p, struct child_note *note);
-/* Stage "pivot". Point of no return for names of the host: afterwards only descriptors lead out. They are closed by a later stage. */
+/* Stage "pivot". Point of no return for names of the host: afterwards only descriptors lead out, and the caller closes them at once. */
 int rootfs_child_pivot(const struct rootfs_plan *p, struct child_note *note);

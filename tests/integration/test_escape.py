@@ -82,6 +82,28 @@ def test_caller_s_descriptors_are_not_inherited(kelp, probe):
     assert len(out.splitlines()) == 3, out
 
 
+def test_no_name_leads_over_a_descriptor_to_the_host(kelp, probe, probe_binary):
+    """
+    The image says where its program starts and what it is. While a container is made, directories of the host are open in
+    the process that becomes the program: by /proc/self/fd they would be the working directory, or on the way to the program.
+    """
+    way = "../" * 12
+    outside = kelp.root.parent / "outside"
+    shutil.copy(probe_binary, outside)
+    outside.chmod(0o755)
+    for n in range(3, 16):
+        fd = f"/proc/self/fd/{n}"
+        for option in (("-w", fd), ("-u", "1000", "-w", fd)):
+            result = kelp("run", "--rm", *option, probe, PROBE, "seq", "ls", ".", "--", "ls", way)
+            assert result.rc == 125 and fd in result.err and not result.out, result
+        result = kelp("run", "--rm", probe, f"{fd}/../outside", "echo", "executed")
+        assert result.rc in (126, 127) and not result.out, result
+    kelp.ok("run", "-d", "--name", "c", probe, "/bin/pause")
+    for n in range(3, 9):
+        result = kelp("exec", "-w", f"/proc/self/fd/{n}", "c", PROBE, "ls", way)
+        assert result.rc != 0 and not result.out, result
+
+
 def test_open_by_handle_is_denied(kelp, probe):
     assert attack(kelp, probe, "handle", "/") == "EPERM"
     # Even with the capability: it counts in the container's namespace only.
