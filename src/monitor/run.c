@@ -142,6 +142,7 @@ static void on_delivered(void *arg)
 {
         struct run *run = arg;
 
+        run->delivered = true;
         loop_stop(run->loop);
 }
 
@@ -158,6 +159,9 @@ static void finish(struct run *run, int status)
         remove_socket(run);
         record_exit(run, &rec);
         session_finish(run->session, run->code, on_delivered, run);
+        /* A client that does not read may keep us for ever, but not who waits for the lock: "wait", "stop", "rm". */
+        if (!run->delivered)
+                delete_removed(run);
 }
 
 /* ---- putting it together ---- */

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a container: create, start, stop, kill, rm, wait, logs, exec, inspect, attach; and what kill -9 leaves."""
 import concurrent.futures
+import contextlib
+import fcntl
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -127,6 +130,50 @@ def test_wait_by_many(kelp, busybox):
 # ---- names ----
 
 
+def test_removal_beside_those_who_look(kelp, probe):
+    """Looking at a state takes the container's lock for a moment, which is no start."""
+    for i in range(2):
+        name = kelp.ok("create", probe, "true")
+        fd = os.open(kelp.root / "containers" / name / "lock", os.O_RDONLY)
+        fcntl.flock(fd, fcntl.LOCK_SH)
+        rm = kelp.popen("rm", *(["-f"] if i else []), name)
+        directory = f"/containers/{name}"
+        wait_for(lambda: rm.poll() is not None or opens(rm.pid, directory), what="rm looks at the container")
+        os.close(fd)
+        assert rm.wait(20) == 0, rm.stderr.read()
+
+
+def opens(pid, suffix):
+    with contextlib.suppress(OSError):
+        return any(os.readlink(f"/proc/{pid}/fd/{n}").endswith(suffix) for n in os.listdir(f"/proc/{pid}/fd"))
+    return False
+
+
+def test_forced_removal_of_one_that_is_being_started(kelp, probe):
+    """The lock that the start holds is let go at the end of the container, not of the start."""
+    helpers, there, go = kelp.work / "helpers", kelp.work / "there", kelp.work / "go"
+    helpers.mkdir()
+    for path in kelp.programs.iterdir():
+        (helpers / path.name).symlink_to(path)
+    (helpers / "kelp-seccomp").unlink()
+    (helpers / "kelp-seccomp").write_text(f"#!/bin/sh\n: > {there}\nwhile [ ! -e {go} ]; do sleep 0.02; done\n"
+                                          f'exec {kelp.program("kelp-seccomp")} "$@"\n')
+    (helpers / "kelp-seccomp").chmod(0o755)
+    os.chmod(kelp.work, 0o777)
+    profile = kelp.work / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        {"names": ["acct"], "action": "SCMP_ACT_ERRNO", "errnoRet": 1 + os.getpid() % 90}]}))
+    name = kelp.ok("create", "--security-opt", f"seccomp={profile}", "--stop-timeout", "0", probe, "pause")
+    start = kelp.popen("start", name, env={"KELP_LIBEXEC": helpers})
+    wait_for(there.exists, what="the start")
+    rm = kelp.popen("rm", "-f", name)
+    wait_for(lambda: rm.poll() is not None or opens(rm.pid, f"/containers/{name}"), what="rm looks at the container")
+    go.touch()
+    assert rm.wait(20) == 0, rm.stderr.read()
+    start.wait(20)
+    kelp.fails("inspect", "--type", "container", name)
+
+
 def test_names(kelp, busybox):
     kelp.ok("create", "--name", "web", busybox, "true")
     kelp.fails("create", "--name", "web", busybox, "true", code=125, match="already in use")
@@ -187,6 +234,19 @@ def test_a_client_that_does_not_read_delays_nobody_else(kelp, busybox):
     assert kelp.state("c")["ExitCode"] == 3
     assert len(stuck.stdout.read()) == 50000
     assert stuck.wait(timeout=10) == 3
+
+
+@pytest.mark.parametrize("options", [(), ("--rm",)])
+def test_a_client_that_never_reads_does_not_keep_the_container(kelp, busybox, options):
+    stuck = kelp.popen("run", "--name", "c", *options, busybox, "sh", "-c", "yes > /dev/stderr & exec yes")
+    kelp.wait_running("c")
+    waiter = kelp.popen("wait", "c")
+    time.sleep(0.5)  # until everything on the way is full; nothing tells when
+    kelp.ok("stop", "-t", "0", "c", timeout=10)
+    assert waiter.communicate(timeout=20)[0].strip() == "137"
+    assert kelp("ps", "-q").out == ""
+    stuck.kill()
+    wait_for(lambda: not kelp.processes(), what="the monitor's end")
 
 
 def test_a_client_that_is_killed_does_not_end_the_container(kelp, busybox):
