@@ -194,20 +194,19 @@ static void plan_caps(struct launch_plan *p, bool all)
 static int plan_filter(struct launch_plan *p, int cache_fd, struct err **reterr)
 {
         const struct spec *s = p->spec;
+        AUTO_FREE char *found = NULL;
+        const char *path = s->seccomp_file;
+        bool own = false;
 
-        switch (s->seccomp) {
-        case SPEC_SECCOMP_UNCONFINED:
+        if (s->seccomp == SPEC_SECCOMP_UNCONFINED) {
                 p->new_keyring = true;
                 return 0;
-        case SPEC_SECCOMP_FILE:
-                p->new_keyring = true;
-                return seccomp_filter_get(s->seccomp_file, p->caps.bounding, cache_fd, &p->filter,
-                                          reterr);
-        case SPEC_SECCOMP_DEFAULT:
-        case SPEC_SECCOMP_COUNT:
-        default:
-                return seccomp_filter_get(NULL, p->caps.bounding, cache_fd, &p->filter, reterr);
         }
+        if (s->seccomp != SPEC_SECCOMP_FILE)
+                path = found = seccomp_default_profile(&own);
+        /* Our own profile lets nobody get at a keyring; of another, also one that a file makes the default, nothing is known. */
+        p->new_keyring = !own;
+        return seccomp_filter_get(path, p->caps.bounding, cache_fd, &p->filter, reterr);
 }
 
 static void plan_limits(struct launch_plan *p)

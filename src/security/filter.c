@@ -44,7 +44,7 @@ static char *seccomp_own_profile(void)
         return xstrdup(KELP_DATADIR "/kelp/seccomp.json");
 }
 
-char *seccomp_default_profile(void)
+char *seccomp_default_profile(bool *ret_own)
 {
         const char *config = getenv("XDG_CONFIG_HOME"), *home = getenv("HOME");
         char *path = NULL;
@@ -55,6 +55,7 @@ char *seccomp_default_profile(void)
                 path = seccomp_readable_take(xasprintf("%s/.config/containers/seccomp.json", home));
         if (!path)
                 path = seccomp_readable_take(xstrdup("/etc/containers/seccomp.json"));
+        *ret_own = !path;
         return path ? path : seccomp_own_profile();
 }
 
@@ -121,21 +122,21 @@ static int seccomp_compile(const char *profile, const char *key, uint64_t caps, 
 int seccomp_filter_get(const char *profile, uint64_t caps, int cache_fd, struct seccomp_filter *ret,
                        struct err **reterr)
 {
-        AUTO_FREE char *path = profile ? xstrdup(profile) : seccomp_default_profile(), *key = NULL;
+        AUTO_FREE char *key = NULL;
         int r;
 
-        r = seccomp_cache_key(path, caps, &key, reterr);
+        r = seccomp_cache_key(profile, caps, &key, reterr);
         if (r < 0)
                 return r;
         if (seccomp_cache_read(cache_fd, key, ret) == 0)
                 return 0;
-        r = seccomp_compile(path, key, caps, cache_fd, reterr);
+        r = seccomp_compile(profile, key, caps, cache_fd, reterr);
         if (r < 0)
-                return err_wrap(reterr, r, "compile seccomp profile '%s'", path);
+                return err_wrap(reterr, r, "compile seccomp profile '%s'", profile);
         r = seccomp_cache_read(cache_fd, key, ret);
         if (r < 0)
                 return err_new(reterr, ERR_INVALID,
                                "seccomp profile '%s': the compiled filter is not in the cache",
-                               path);
+                               profile);
         return 0;
 }

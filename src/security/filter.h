@@ -9,6 +9,7 @@
  * and checksum must all agree before one instruction is used. Anything else counts as a miss.
  */
 #include <linux/filter.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,10 +22,10 @@ struct seccomp_filter {
 };
 void seccomp_filter_release(struct seccomp_filter *f);
 
-/* @profile: absolute path of a JSON profile; NULL for the default one. @caps: the container's capabilities, which decide about
+/* @profile: absolute path of a JSON profile. @caps: the container's capabilities, which decide about
  * conditional rules. @cache_fd: directory of compiled filters. */
 int seccomp_filter_get(const char *profile, uint64_t caps, int cache_fd, struct seccomp_filter *ret,
                        struct err **reterr);
 /* The profile that containers get without --security-opt seccomp=…: $XDG_CONFIG_HOME/containers/seccomp.json, else
- * /etc/containers/seccomp.json, else the one that Kelp brings. Caller owns. */
-char *seccomp_default_profile(void);
+ * /etc/containers/seccomp.json, else the one that Kelp brings (@ret_own). Caller owns. */
+char *seccomp_default_profile(bool *ret_own);

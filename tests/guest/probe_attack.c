@@ -131,6 +131,18 @@ static int cmd_keyring(int argc, char **argv)
             syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0));
 }
 
+/* Which session keyring this is. */
+static int cmd_keyring_id(int argc, char **argv)
+{
+        long id = syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, KEY_SPEC_SESSION_KEYRING, 0);
+
+        if (id < 0)
+                return probe_fail("keyctl");
+        printf("%ld\n", id);
+        (void)fflush(stdout);
+        return 0;
+}
+
 static int cmd_bpf(int argc, char **argv)
 {
         char attr[128] = {0};
@@ -203,6 +215,7 @@ const struct command attack_commands[] = {
     {"unshare", cmd_unshare, 1, "KIND"},
     {"chroot-out", cmd_chroot_out, 0, "[FILE]"},
     {"keyring", cmd_keyring, 0, ""},
+    {"keyring-id", cmd_keyring_id, 0, ""},
     {"bpf", cmd_bpf, 0, ""},
     {"perf", cmd_perf, 0, ""},
     {"module", cmd_module, 0, ""},

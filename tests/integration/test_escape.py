@@ -207,6 +207,19 @@ def test_session_keyring_is_not_the_callers(kelp, probe):
     assert attack(kelp, probe, "keyring", options=("--security-opt", "seccomp=unconfined")) == "ok"
 
 
+def test_session_keyring_is_not_the_callers_under_a_default_of_the_users_own(kelp, probe):
+    """A file of the user's may make another profile the default: it may allow keyctl, as those of other engines do."""
+    config = kelp.work / "config"
+    (config / "containers").mkdir(parents=True)
+    (config / "containers" / "seccomp.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    os.chmod(config, 0o755)
+    result = kelp.execute([kelp.program("probe"), "seq", "keyring-id", "--", "exec",
+                           *kelp.command("run", "--rm", probe, PROBE, "keyring-id")], env={"XDG_CONFIG_HOME": str(config)})
+    assert result.rc == 0, result
+    outside, inside = result.out.split()
+    assert outside != inside
+
+
 # ---- other processes ---------------------------------------------------------------------------
 
 
