@@ -8,20 +8,11 @@
 #include "monitor/removal.h"
 
 #include <errno.h>
+#include <time.h>
 
-/* It may be starting: its monitor holds the lock. Who forces waits until that is through, one way or the other. */
-static int take_lock(const struct dirs *d, struct container *c, bool force, struct err **reterr)
-{
-        int dir = container_dir(d, c, reterr), fd;
-
-        if (dir < 0)
-                return dir;
-        fd = force ? lock_acquire(dir, RECORD_LOCK, true, reterr)
-                   : lock_try(dir, RECORD_LOCK, true, reterr);
-        if (fd == -EWOULDBLOCK)
-                return err_new(reterr, ERR_BUSY, "container '%s' is being started", c->name);
-        return fd;
-}
+/* As a monitor has it that takes the lock to start the container. */
+#define LOCK_TRIES    200
+#define LOCK_PAUSE_NS 1000000L
 
 static int stop_first(const struct dirs *d, struct container *c,
                       const struct container_remove_opts *o, struct err **reterr)
@@ -33,6 +24,40 @@ static int stop_first(const struct dirs *d, struct container *c,
                 return err_hint(reterr, r, "stop it first, or use --force");
         }
         return container_stop(d, c, o->timeout_s, reterr);
+}
+
+/*
+ * The lock of a container that does not run. Who only looks at its state holds it for a moment; a monitor that starts the container holds it
+ * for as long as that runs. So it is never waited for as such: who forces looks again, and stops what has come up meanwhile.
+ */
+static int take_lock(const struct dirs *d, struct container *c,
+                     const struct container_remove_opts *o, struct err **reterr)
+{
+        const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+        int dir = container_dir(d, c, reterr);
+
+        if (dir < 0)
+                return dir;
+        for (int i = 0; o->force || i < LOCK_TRIES; i++) {
+                int r, fd = lock_try(dir, RECORD_LOCK, true, reterr);
+
+                if (fd != -EWOULDBLOCK)
+                        return fd;
+                r = container_refresh(d, dir, c, reterr);
+                if (r >= 0 && c->status == CONTAINER_RUNNING) {
+                        bool gone = container_auto_remove(c);
+
+                        r = stop_first(d, c, o, reterr);
+                        if (r >= 0 && gone)
+                                return err_new(reterr, ERR_NOT_FOUND, "no such container: %s",
+                                               c->name);
+                }
+                if (r < 0)
+                        return r;
+                /* lint-allow: nanosleep: who holds it for a moment tells nobody when he lets go */
+                (void)nanosleep(&pause, NULL);
+        }
+        return err_new(reterr, ERR_BUSY, "container '%s' is being started", c->name);
 }
 
 int container_remove(const struct dirs *d, struct container *c,
@@ -49,7 +74,7 @@ int container_remove(const struct dirs *d, struct container *c,
                 if (r < 0 || gone)
                         return r; /* its monitor, or who settled it, has removed it */
         }
-        lock = take_lock(d, c, o->force, &e);
+        lock = take_lock(d, c, o, &e);
         if (lock >= 0)
                 r = removal_commit(d, c->id, c->name, &e);
         else
