@@ -8,7 +8,8 @@
  */
 #include <stddef.h>
 
-#define AUTO(fn) __attribute__((cleanup(fn)))
+/* unused: clang warns of variables that are there for their cleanup only. */
+#define AUTO(fn) __attribute__((cleanup(fn), unused))
 #define DEFINE_CLEANUP(type, fn)                                                                   \
         static inline void fn##p(type *p)                                                          \
         {                                                                                          \

@@ -152,7 +152,9 @@ int main(int argc, char **argv)
         snprintf(map, sizeof(map), "/proc/%d/uid_map", pid);
         snprintf(line, sizeof(line), "0 %u 1\n", getuid());
         put(map, line);
-        if (write(go[1], "", 1) != 1 || waitpid(pid, &status, 0) < 0)
+        if (write(go[1], "", 1) != 1)
+                die("wait");
+        if (waitpid(pid, &status, 0) < 0)
                 die("wait");
         /* What --rm does. */
         rmdir("floor/work/work");

@@ -37,7 +37,7 @@ static int cmd_id(int argc, char **argv)
 }
 
 /* status FIELD…: lines of /proc/self/status without their tab. */
-static int cmd_status(int argc, char **argv)
+static int print_status(int argc, const char *const *argv)
 {
         char line[4096];
         FILE *f = fopen("/proc/self/status", "re");
@@ -57,18 +57,25 @@ static int cmd_status(int argc, char **argv)
         return 0;
 }
 
+static int cmd_status(int argc, char **argv)
+{
+        return print_status(argc, (const char *const *)argv);
+}
+
 static int cmd_caps(int argc, char **argv)
 {
-        char *fields[] = {"caps", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", NULL};
+        static const char *const fields[] = {"caps",   "CapInh", "CapPrm",
+                                             "CapEff", "CapBnd", "CapAmb"};
 
-        return cmd_status(6, fields);
+        return print_status(6, fields);
 }
 
 static int cmd_confined(int argc, char **argv)
 {
-        char *fields[] = {"confined", "NoNewPrivs", "Seccomp", "Seccomp_filters", NULL};
+        static const char *const fields[] = {"confined", "NoNewPrivs", "Seccomp",
+                                             "Seccomp_filters"};
 
-        return cmd_status(4, fields);
+        return print_status(4, fields);
 }
 
 static const struct {

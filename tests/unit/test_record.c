@@ -63,8 +63,8 @@ static void test_damage(void **state)
         static const char *const bad[] = {"",
                                           "{",
                                           "[]",
-                                          "{\"code\":256,\"started\":\"0001-01-01T00:00:00Z\","
-                                          "\"finished\":\"0001-01-01T00:00:00Z\"}",
+                                          ("{\"code\":256,\"started\":\"0001-01-01T00:00:00Z\","
+                                           "\"finished\":\"0001-01-01T00:00:00Z\"}"),
                                           "{\"code\":1,\"started\":\"x\",\"finished\":\"x\"}",
                                           "{\"code\":-1,\"started\":\"\",\"finished\":\"\"}"};
         static const char *const bad_run[] = {
