@@ -121,6 +121,16 @@ static int copy_maps_of(struct creation *k, const char *id, struct err **reterr)
 
 /* ---- ids ---- */
 
+/* Whoever keeps his id wants to be himself inside, as with Podman: unless he, or the image, names a user. */
+static void keep_user(struct spec *s, const struct idmap_request *q)
+{
+        if (!str_empty(s->process.user))
+                return;
+        free(s->process.user);
+        s->process.user = xasprintf("%u:%u", q->keep_uid != ID_NONE ? q->keep_uid : getuid(),
+                                    q->keep_gid != ID_NONE ? q->keep_gid : getgid());
+}
+
 static int plan_ids(struct creation *k, const struct run_options *o, const struct idmap_userns *u,
                     struct err **reterr)
 {
@@ -131,6 +141,8 @@ static int plan_ids(struct creation *k, const struct run_options *o, const struc
                 return r;
         r = idmap_plan(&q, u, getuid(), getgid(), &k->spec->uid_map, &k->spec->gid_map, reterr);
         k->spec->ns[SPEC_NS_USER].enabled = q.mode != IDMAP_MODE_HOST;
+        if (r >= 0 && q.mode == IDMAP_MODE_KEEP_ID)
+                keep_user(k->spec, &q);
         idmap_request_release(&q);
         return r;
 }
