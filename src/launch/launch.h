@@ -31,6 +31,7 @@ struct launched {
         int helper_pidfd;
 };
 /* Step 1: everything that can be decided, opened and compiled. @root_fd: data root that relative layer paths refer to. @cache_fd: filter cache. */
+/* @s is borrowed, and must live as long as the plan. */
 int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret,
                     struct err **reterr);
 struct launch_plan *launch_plan_free(struct launch_plan *p);
