@@ -193,35 +193,20 @@ int err_http_status(const struct err *e)
         return err_kinds[err_kind(e)].http_status;
 }
 
-/* What may drive a terminal or reorder the line: C0, DEL, C1, and the bidirectional overrides and isolates. */
-static int err_is_unprintable(uint32_t c)
-{
-        return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||
-               (c >= 0x2066 && c <= 0x2069);
-}
-
 static void err_print_escaped(FILE *f, const char *text)
 {
-        const char *s = text, *end = text + strlen(text);
+        AUTO_STRBUF b = {0};
 
-        while (s < end) {
-                uint32_t c = 0;
-                size_t n = str_utf8(s, (size_t)(end - s), &c);
+        while (*text) {
+                size_t n = strcspn(text, "\n\t");
 
-                if (n > 0 && !err_is_unprintable(c)) {
-                        (void)fwrite(s, 1, n, f);
-                        s += n;
-                        continue;
-                }
-                for (n = n ? n : 1; n > 0; n--, s++) {
-                        if (*s == '\n')
-                                (void)fputs("\\n", f);
-                        else if (*s == '\t')
-                                (void)fputs("\\t", f);
-                        else
-                                (void)fprintf(f, "\\x%02x", (unsigned char)*s);
-                }
+                strbuf_add_printable(&b, text, n);
+                text += n;
+                if (*text)
+                        strbuf_add(&b, *text++ == '\n' ? "\\n" : "\\t");
         }
+        if (b.len > 0)
+                (void)fwrite(b.data, 1, b.len, f);
 }
 
 void err_print(const struct err *e, FILE *f, const char *program, int debug)

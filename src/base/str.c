@@ -209,3 +209,27 @@ size_t str_utf8(const char *s, size_t n, uint32_t *ret)
         *ret = c;
         return len;
 }
+
+static bool str_is_unprintable(uint32_t c)
+{
+        return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||
+               (c >= 0x2066 && c <= 0x2069);
+}
+
+void strbuf_add_printable(struct strbuf *b, const char *s, size_t n)
+{
+        const char *end = s + n;
+
+        while (s < end) {
+                uint32_t c = 0;
+                size_t len = str_utf8(s, (size_t)(end - s), &c);
+
+                if (len > 0 && !str_is_unprintable(c)) {
+                        strbuf_add_len(b, s, len);
+                        s += len;
+                        continue;
+                }
+                for (len = len ? len : 1; len > 0; len--, s++)
+                        strbuf_addf(b, "\\x%02x", (unsigned char)*s);
+        }
+}

@@ -13,6 +13,9 @@ struct strbuf {
 };
 void strbuf_add(struct strbuf *b, const char *s);
 void strbuf_add_len(struct strbuf *b, const void *s, size_t n);
+/* For a terminal: what may drive it or reorder the line (C0, DEL, C1, bidirectional overrides and isolates), and what is no UTF-8,
+ * becomes \xNN, byte by byte. */
+void strbuf_add_printable(struct strbuf *b, const char *s, size_t n);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strbuf_addv(struct strbuf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 char *strbuf_take(struct strbuf *b); /* never NULL: "" when empty; the buffer is left empty */

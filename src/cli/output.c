@@ -112,6 +112,8 @@ static void write_string(struct strbuf *out, const char *s, size_t n)
                         strbuf_add(out, "\\r");
                 else if (c < 0x20 || c == 0x7f)
                         strbuf_addf(out, "\\u%04x", c);
+                else if (c == 0xc2 && i + 1 < n && ((unsigned char)s[i + 1] & 0xe0) == 0x80)
+                        strbuf_addf(out, "\\u00%02x", (unsigned char)s[++i]); /* C1 */
                 else
                         strbuf_add_len(out, s + i, 1);
         }
@@ -290,13 +292,13 @@ static char *printable(const char *s)
 {
         AUTO_STRBUF b = {0};
 
-        for (; *s; s++) {
-                unsigned char c = (unsigned char)*s;
+        while (*s) {
+                size_t n = strcspn(s, "\t");
 
-                if ((c < 0x20 && c != '\t') || c == 0x7f)
-                        strbuf_addf(&b, "\\x%02x", c);
-                else
-                        strbuf_add_len(&b, s, 1);
+                strbuf_add_printable(&b, s, n);
+                s += n;
+                if (*s)
+                        strbuf_add_len(&b, s++, 1);
         }
         return strbuf_take(&b);
 }

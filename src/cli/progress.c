@@ -86,12 +86,7 @@ void progress_warn(void *progress, const char *text)
         AUTO_STRBUF clean = {0};
 
         /* May quote an archive. */
-        for (const char *c = text; *c; c++) {
-                if ((unsigned char)*c < 0x20 || *c == 0x7f)
-                        strbuf_addf(&clean, "\\x%02x", (unsigned)*c);
-                else
-                        strbuf_add_len(&clean, c, 1);
-        }
+        strbuf_add_printable(&clean, text, strlen(text));
         progress_end(progress);
         log_warn("%s", clean.data ? clean.data : "");
 }

@@ -127,7 +127,7 @@ static int print_list(void *arg, struct err **reterr)
         for (int i = 0; i < 2 && r >= 0; i++) {
                 struct json_object *row =
                     parse(i ? "{\"ID\":\"b\",\"Name\":\"m\xc3\xbcller/\",\"N\":\"2\"}"
-                            : "{\"ID\":\"aaaaaaaaaaaa\",\"Name\":\"x\\u001b[2J\",\"N\":\"1\"}");
+                            : "{\"ID\":\"aaaaaaaaaaaa\",\"Name\":\"x\\u001b[2J\\u009b\",\"N\":\"1\"}");
 
                 r = output_row(out, row, reterr);
                 json_unref(row);
@@ -146,14 +146,14 @@ static void test_listings(void **state)
                 const char *expected;
         } cases[] = {
             {NULL, false,
-             "CONTAINER ID   NAME       N\n"
-             "aaaaaaaaaaaa   x\\x1b[2J   1\n"
-             "b              m\xc3\xbcller/    2\n"},
+             "CONTAINER ID   NAME               N\n"
+             "aaaaaaaaaaaa   x\\x1b[2J\\xc2\\x9b   1\n"
+             "b              m\xc3\xbcller/            2\n"},
             {"table {{.N}}\\t{{.ID}}", false,
              "N         CONTAINER ID\n1         aaaaaaaaaaaa\n2         b\n"},
             {"{{.N}}:{{.ID}}", false, "1:aaaaaaaaaaaa\n2:b\n"},
             {"json", false,
-             "{\"ID\":\"aaaaaaaaaaaa\",\"Name\":\"x\\u001b[2J\",\"N\":\"1\"}\n{\"ID\":\"b\","
+             "{\"ID\":\"aaaaaaaaaaaa\",\"Name\":\"x\\u001b[2J\\u009b\",\"N\":\"1\"}\n{\"ID\":\"b\","
              "\"Name\":\"m\xc3\xbcller/\",\"N\":\"2\"}\n"},
             {NULL, true, "aaaaaaaaaaaa\nb\n"},
         };
