@@ -66,7 +66,8 @@ static int add_bind(const struct run_mount *m, const char *target, struct spec *
         if (!strv_contains(&to->options, "bind") && !strv_contains(&to->options, "rbind"))
                 strv_add(&to->options, "rbind");
         /* Read-only means all of it, as with Docker since mount_setattr(2) can: a mount further down is no way round. */
-        if (strv_contains(&to->options, "ro") && !strv_contains(&to->options, "bind"))
+        if (strv_contains(&to->options, "ro") && !strv_contains(&to->options, "bind") &&
+            !m->writable_below)
                 strv_add(&to->options, "rro");
         if (!has_propagation(&to->options))
                 strv_add(&to->options, "rprivate");
@@ -99,8 +100,14 @@ static int add_user_mount(const struct run_mount *m, struct spec *s, size_t n_de
                 add_tmpfs(m, target, s);
                 return 0;
         case RUN_MOUNT_VOLUME:
-                if (!m->source)
-                        return 0; /* anonymous: container/ makes the directory, as for the image's volumes */
+                if (!m->source) {
+                        (void)err_new(reterr, ERR_UNSUPPORTED,
+                                      "volume '%s': this version has no volumes", m->target);
+                        return err_hint(reterr, -EOPNOTSUPP,
+                                        "for a directory write its path: ./data:%s; for one in "
+                                        "memory use --tmpfs %s",
+                                        m->target, m->target);
+                }
                 (void)err_new(reterr, ERR_UNSUPPORTED,
                               "volume '%s' for '%s': this version has no named volumes", m->source,
                               m->target);

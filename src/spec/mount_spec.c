@@ -187,6 +187,7 @@ static int mount_recursive(struct mount_parse *p, const char *v, struct err **re
         for (size_t i = 0; v && i < ARRAY_SIZE(known); i++) {
                 if (strcmp(v, known[i].name) == 0) {
                         strv_add(&p->m->options, known[i].option);
+                        p->m->writable_below = strcmp(v, "writable") == 0;
                         return 0;
                 }
         }

@@ -12,7 +12,8 @@ struct run_mount {
         char *source, *target;
         struct strv
             options; /* normalised mount options: ro, rw, rbind, rprivate, noexec, size=…, mode=… */
-        bool create_source; /* -v: make a missing host directory; --mount: an error */
+        bool create_source;  /* -v: make a missing host directory; --mount: an error */
+        bool writable_below; /* bind-recursive=writable: "ro" is for the topmost mount only */
 };
 
 struct run_options {

@@ -166,6 +166,50 @@ static void test_mounts(void **state)
         end(&b);
 }
 
+static void test_read_only_below(void **state)
+{
+        static const struct {
+                const char *recursive;
+                bool below; /* read-only further down as well */
+        } all[] = {{"enabled", true}, {"readonly", true}, {"writable", false}, {"disabled", false}};
+
+        for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+                AUTO_FREE char *value = xasprintf(
+                    "type=bind,source=/s,target=/t,readonly,bind-recursive=%s", all[i].recursive);
+                struct err *e = NULL;
+                const struct spec_mount *m;
+                struct build b;
+
+                begin(&b);
+                add_mount(&b, run_mount_parse_mount, value);
+                assert_ok(build(&b, &e), e);
+                m = find_mount(b.s, "/t", NULL);
+                assert_true(strv_contains(&m->options, "ro"));
+                assert_int_equal(strv_contains(&m->options, "rro"), all[i].below);
+                end(&b);
+        }
+}
+
+/* What cannot be had is said, not left out. */
+static void test_volumes(void **state)
+{
+        struct err *e = NULL;
+        struct build b;
+
+        begin(&b);
+        add_mount(&b, run_mount_parse_volume, "name:/v");
+        assert_failed(build(&b, &e), e, ERR_UNSUPPORTED, "'name'");
+        end(&b);
+        begin(&b);
+        add_mount(&b, run_mount_parse_volume, "/v");
+        assert_failed(build(&b, &e), e, ERR_UNSUPPORTED, "'/v'");
+        end(&b);
+        begin(&b);
+        add_mount(&b, run_mount_parse_mount, "type=volume,target=/v");
+        assert_failed(build(&b, &e), e, ERR_UNSUPPORTED, "'/v'");
+        end(&b);
+}
+
 static void test_security(void **state)
 {
         struct err *e = NULL;
@@ -313,7 +357,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_args),        cmocka_unit_test(test_env),
-            cmocka_unit_test(test_mounts),      cmocka_unit_test(test_security),
+            cmocka_unit_test(test_mounts),      cmocka_unit_test(test_read_only_below),
+            cmocka_unit_test(test_volumes),     cmocka_unit_test(test_security),
             cmocka_unit_test(test_refusals),    cmocka_unit_test(test_json),
             cmocka_unit_test(test_json_errors),
         };
