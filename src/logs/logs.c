@@ -21,7 +21,7 @@ static_assert(ARRAY_SIZE(driver_names) == LOG_DRIVER_COUNT, "every log driver ha
 
 #define LOG_DEFAULT_MAX_SIZE (10ULL * 1024 * 1024)
 #define LOG_DEFAULT_MAX_FILE 3
-/* A file must hold at least one piece with every byte escaped, or rotation could never catch up. */
+/* Less would rotate with nearly every line. A line that is longer gets a file of its own. */
 #define LOG_LEAST_MAX_SIZE (4ULL * 1024)
 
 const char *log_driver_name(enum log_driver d)
@@ -101,6 +101,12 @@ int log_options_parse(enum log_driver d, char *const *opts, struct log_options *
                         goto fail;
                 }
                 key = xstrndup(opts[i], (size_t)(eq - opts[i]));
+                if (d == LOG_K8S_FILE && strcmp(key, "tag") == 0) {
+                        r = err_new(reterr, ERR_USAGE, "log driver '%s' takes no option 'tag'",
+                                    log_driver_name(d));
+                        (void)err_hint(reterr, r, "its lines have no room for one; json-file's do");
+                        goto fail;
+                }
                 r = option_set(ret, key, eq + 1, reterr);
                 if (r < 0) {
                         (void)err_hint(reterr, r, "known options: max-size, max-file, tag");

@@ -360,6 +360,7 @@ static void test_options(void **state)
         char *good[] = {(char[]){"max-size=1m"}, (char[]){"max-file=5"}, NULL};
         char *bad_size[] = {(char[]){"max-size=lots"}, NULL};
         char *bad_key[] = {(char[]){"colour=red"}, NULL};
+        char *tag[] = {(char[]){"tag=t"}, NULL};
 
         assert_ok(log_driver_parse(NULL, &d, &e), e);
         assert_int_equal(d, LOG_JSON_FILE);
@@ -370,6 +371,11 @@ static void test_options(void **state)
         log_options_release(&o);
         assert_failed(log_options_parse(LOG_JSON_FILE, bad_size, &o, &e), e, ERR_USAGE, "'lots'");
         assert_failed(log_options_parse(LOG_JSON_FILE, bad_key, &o, &e), e, ERR_USAGE, "'colour'");
+        assert_ok(log_options_parse(LOG_JSON_FILE, tag, &o, &e), e);
+        assert_string_equal(o.tag, "t");
+        log_options_release(&o);
+        /* Its format has no place for one. */
+        assert_failed(log_options_parse(LOG_K8S_FILE, tag, &o, &e), e, ERR_USAGE, "'tag'");
         assert_failed(log_options_parse(LOG_NONE, good, &o, &e), e, ERR_USAGE, "none");
         assert_failed(log_read(unit_dir(state), LOG_NONE, &(struct log_read_opts){.tail = -1}, take,
                                NULL, &e),
