@@ -22,6 +22,17 @@
 
 /* ---- mounts: each spelling has its parser ------------------------------------------------------- */
 
+static int make_absolute(char **path, struct err **reterr)
+{
+        char *absolute = path_make_absolute(*path, reterr);
+
+        if (!absolute)
+                return -EINVAL;
+        free(*path);
+        *path = absolute;
+        return 0;
+}
+
 typedef int (*mount_parser)(const char *value, struct run_mount *ret, struct err **reterr);
 
 static int add_mount(struct run_options *o, const char *value, mount_parser parse,
@@ -30,8 +41,13 @@ static int add_mount(struct run_options *o, const char *value, mount_parser pars
         struct run_mount m = {0};
         int r = parse(value, &m, reterr);
 
-        if (r < 0)
+        /* "./x" is said from here; nobody who mounts it later is here any more. */
+        if (r >= 0 && m.type == RUN_MOUNT_BIND && m.source[0] == '.')
+                r = make_absolute(&m.source, reterr);
+        if (r < 0) {
+                run_mount_release(&m);
                 return r;
+        }
         o->mounts = xrealloc(o->mounts, o->n_mounts + 1, sizeof(*o->mounts));
         o->mounts[o->n_mounts++] = m;
         return 0;
@@ -81,16 +97,20 @@ const struct opt run_container_opts[] = {
     {"shm-size", 0, OPT_SIZE, O(shm_size), "BYTES", "Size of /dev/shm (64m)"},
     {"storage-driver", 0, OPT_STRING, O(storage_driver), "DRIVER",
      "overlay, fuse-overlayfs or copy; chosen by probing when not given"},
-    {"network", 0, OPT_STRING, O(network), "MODE", "none (the default) or host"},
+    {"network", 0, OPT_STRING, O(network), "MODE",
+     "none (the default), host, container:NAME or ns:PATH"},
     {"net", 0, OPT_STRING, O(network), NULL, NULL},
     {"add-host", 0, OPT_STRV, O(add_hosts), "NAME:IP", "Line of /etc/hosts"},
     {"dns", 0, OPT_STRV, O(dns), "IP", "Name server in /etc/resolv.conf"},
     {"dns-search", 0, OPT_STRV, O(dns_search), "DOMAIN", "Search domain in /etc/resolv.conf"},
     {"dns-option", 0, OPT_STRV, O(dns_options), "OPTION", "Option in /etc/resolv.conf"},
     {"dns-opt", 0, OPT_STRV, O(dns_options), NULL, NULL},
-    {"ipc", 0, OPT_STRING, O(ipc), "MODE", "private (the default) or host"},
-    {"pid", 0, OPT_STRING, O(pid), "MODE", "private (the default) or host"},
-    {"uts", 0, OPT_STRING, O(uts), "MODE", "private (the default) or host"},
+    {"ipc", 0, OPT_STRING, O(ipc), "MODE",
+     "private (the default), host, container:NAME or ns:PATH"},
+    {"pid", 0, OPT_STRING, O(pid), "MODE",
+     "private (the default), host, container:NAME or ns:PATH"},
+    {"uts", 0, OPT_STRING, O(uts), "MODE",
+     "private (the default), host, container:NAME or ns:PATH"},
     {"userns", 0, OPT_STRING, O(userns), "MODE",
      "private (the default), host or keep-id[:uid=N,gid=N]"},
     {"uidmap", 0, OPT_STRV, O(uidmap), "C:H[:N]", "Map N users from C on to H of the user's range"},
@@ -287,16 +307,43 @@ static int finish_operands(struct run_args *a, const struct strv *operands, stru
         return 0;
 }
 
+/* A profile is named from here, too, and read by the monitor. */
+static int finish_seccomp(struct run_options *o, struct err **reterr)
+{
+        static const char *const words[] = {"unconfined", "builtin"};
+
+        for (size_t i = 0; i < o->security_opt.n; i++) {
+                char **option = &o->security_opt.v[i];
+                const char *file =
+                    str_starts(*option, "seccomp=") || str_starts(*option, "seccomp:")
+                        ? *option + strlen("seccomp=")
+                        : "";
+                AUTO_FREE char *absolute = NULL;
+
+                if (!*file || *file == '/' || strcmp(file, words[0]) == 0 ||
+                    strcmp(file, words[1]) == 0)
+                        continue;
+                absolute = path_make_absolute(file, reterr);
+                if (!absolute)
+                        return -EINVAL;
+                free(*option);
+                *option = xasprintf("seccomp=%s", absolute);
+        }
+        return 0;
+}
+
 static int check_network(const struct run_options *o, struct err **reterr)
 {
         int r;
 
-        if (!o->network || strcmp(o->network, "none") == 0 || strcmp(o->network, "host") == 0)
+        if (!o->network || strcmp(o->network, "none") == 0 || strcmp(o->network, "host") == 0 ||
+            str_starts(o->network, "container:") || str_starts(o->network, "ns:"))
                 return 0;
         r = err_new(reterr, ERR_UNSUPPORTED, "option '--network': mode '%s' is not there",
                     o->network);
         return err_hint(reterr, r,
-                        "this version has --network none (the default) and --network host");
+                        "this version has --network none (the default), host, container:NAME and "
+                        "ns:PATH");
 }
 
 static int finish_attach(struct run_args *a, bool detached, struct err **reterr)
@@ -356,6 +403,8 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
                 r = merge_labels(a, reterr);
         if (r >= 0)
                 r = check_network(a->options, reterr);
+        if (r >= 0)
+                r = finish_seccomp(a->options, reterr);
         if (r >= 0)
                 r = finish_attach(a, detached, reterr);
         if (r >= 0)

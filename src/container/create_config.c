@@ -150,7 +150,8 @@ static void add_mounts(struct creation *k, struct json_object *list)
                 json_add_string(o, "Source", m->source);
                 json_add_string(o, "Destination", m->target);
                 json_add_string(o, "Mode", has_option(&m->options, "ro") ? "ro" : "");
-                json_add_bool(o, "RW", !has_option(&m->options, "ro"));
+                json_add_bool(o, "RW",
+                              !has_option(&m->options, "ro") && !has_option(&m->options, "rro"));
                 json_add_string(o, "Propagation", propagation);
                 (void)json_object_array_add(list, o);
         }

@@ -132,6 +132,19 @@ def test_environment_and_labels(kelp, probe):
     assert kelp.json("inspect", "ll")[0]["Config"]["Labels"] == {"a": "1", "empty": "", "b": "2", "c": ""}
 
 
+def test_paths_are_relative_to_the_caller(kelp, probe):
+    """Whoever reads or mounts them later is elsewhere."""
+    (kelp.work / "here").mkdir()
+    (kelp.work / "here" / "file").write_text("found")
+    (kelp.work / "profile.json").write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    for options in (["-v", "./here:/there"], ["-v", "../w/here:/there"],
+                    ["--mount", "type=bind,source=./here,target=/there"]):
+        assert kelp.ok("run", "--rm", *options, probe, "cat", "/there/file") == "found"
+    kelp.ok("run", "--rm", "--security-opt", "seccomp=profile.json", probe, "true")
+    kelp.fails("run", "--rm", "--security-opt", "seccomp=nowhere.json", probe, "true", code=125, match="/nowhere.json")
+    kelp.ok("run", "--rm", "--security-opt", "seccomp=unconfined", probe, "true")
+
+
 def test_env_file_with_white_space_in_a_name(kelp, probe):
     (kelp.work / "env").write_text("OK=1\nNOT OK=2\n")
     kelp.fails("run", "--rm", "--env-file", "env", probe, "true", code=125, match="file 'env' line 2: variable 'NOT OK'")
