@@ -22,7 +22,7 @@
 
 static int child_seccomp(const char **step)
 {
-        static struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+        struct sock_filter allow[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
         const struct sock_fprog program = {.len = ARRAY_SIZE(allow), .filter = allow};
 
         *step = "prctl(PR_SET_NO_NEW_PRIVS)";
