@@ -42,10 +42,10 @@ const char *container_join_target(const char *value)
         return value && str_starts(value, "container:") ? value + strlen("container:") : NULL;
 }
 
-static int join_one(struct creation *k, char **option, enum spec_ns ns, const char *kind,
+static int join_one(struct creation *k, const char *option, enum spec_ns ns, const char *kind,
                     const char **user_of, struct err **reterr)
 {
-        const char *target = container_join_target(*option);
+        const char *target = container_join_target(option);
         AUTO(container_freep) struct container *c = NULL;
         int r;
 
@@ -61,25 +61,24 @@ static int join_one(struct creation *k, char **option, enum spec_ns ns, const ch
                     target);
         strv_addf(&k->joins, "%d:%s", (int)ns, c->id);
         *user_of = k->joins.v[k->joins.n - 1] + strcspn(k->joins.v[k->joins.n - 1], ":") + 1;
-        *option = NULL;
         return 0;
 }
 
-/* The options without "container:X": those are a matter of the start, when X's process is known. A namespace belongs to a user
- * namespace, and only who is in that one has any power over it: so X's is joined as well. */
+/* The other container of "container:X"; its process is looked for at the start. A namespace belongs to a user namespace, and only who is in
+ * that one has any power over it: so X's is joined as well. */
 static int find_joins(struct creation *k, struct run_options *o, const char **user_of,
                       struct err **reterr)
 {
         const struct {
-                char **option;
+                const char *option;
                 enum spec_ns ns;
                 const char *kind;
         } all[] = {
-            {&o->userns, SPEC_NS_USER, "the user namespace"},
-            {&o->pid, SPEC_NS_PID, "the processes"},
-            {&o->network, SPEC_NS_NET, "the network"},
-            {&o->ipc, SPEC_NS_IPC, "the IPC objects"},
-            {&o->uts, SPEC_NS_UTS, "the host name"},
+            {o->userns, SPEC_NS_USER, "the user namespace"},
+            {o->pid, SPEC_NS_PID, "the processes"},
+            {o->network, SPEC_NS_NET, "the network"},
+            {o->ipc, SPEC_NS_IPC, "the IPC objects"},
+            {o->uts, SPEC_NS_UTS, "the host name"},
         };
         int r = 0;
 
@@ -87,6 +86,8 @@ static int find_joins(struct creation *k, struct run_options *o, const char **us
                 r = join_one(k, all[i].option, all[i].ns, all[i].kind, user_of, reterr);
         if (r < 0 || !*user_of)
                 return r;
+        if (container_join_target(o->userns))
+                o->userns = NULL; /* the maps are X's: there is nothing to plan */
         if (o->userns || o->uidmap.n > 0 || o->gidmap.n > 0)
                 return err_new(reterr, ERR_USAGE,
                                "namespaces of another container come with its ids: leave out "
@@ -103,7 +104,7 @@ static void copy_map(struct id_map *to, const struct id_map *from)
                 id_map_add(to, from->v[i].inside, from->v[i].outside, from->v[i].count);
 }
 
-static int copy_maps_of(struct creation *k, const char *id, struct err **reterr)
+static int copy_from(struct creation *k, const char *id, struct err **reterr)
 {
         AUTO(container_freep) struct container *c = NULL;
         AUTO(spec_freep) struct spec *other = NULL;
@@ -116,6 +117,9 @@ static int copy_maps_of(struct creation *k, const char *id, struct err **reterr)
         copy_map(&k->spec->uid_map, &other->uid_map);
         copy_map(&k->spec->gid_map, &other->gid_map);
         k->spec->ns[SPEC_NS_USER].enabled = other->ns[SPEC_NS_USER].enabled;
+        /* For /etc/hostname and /etc/hosts, which are our own. */
+        if (container_join_target(k->o->uts))
+                k->spec->hostname = xstrdup(other->hostname);
         return 0;
 }
 
@@ -262,7 +266,7 @@ int creation_spec(struct creation *k, struct err **reterr)
         if (r >= 0)
                 r = spec_build(&o, &k->config, k->tmp.id, &k->spec, reterr);
         if (r >= 0)
-                r = user_of ? copy_maps_of(k, user_of, reterr) : plan_ids(k, &o, u, reterr);
+                r = user_of ? copy_from(k, user_of, reterr) : plan_ids(k, &o, u, reterr);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < k->joins.n; i++)

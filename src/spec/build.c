@@ -186,7 +186,8 @@ static int build_names(const struct run_options *o, struct spec *s, const char *
 {
         int r;
 
-        if (!s->ns[SPEC_NS_UTS].enabled || (o->uts && str_starts(o->uts, "container:"))) {
+        if (!s->ns[SPEC_NS_UTS].enabled || s->ns[SPEC_NS_UTS].path ||
+            (o->uts && str_starts(o->uts, "container:"))) {
                 if (str_empty(o->hostname) && str_empty(o->domainname))
                         return 0;
                 return err_new(reterr, ERR_USAGE,

@@ -337,6 +337,11 @@ def test_joining_another_containers_namespaces(kelp, busybox):
     out = sh(kelp, busybox, "hostname; ps", "--uts", "container:a", "--pid", "container:a").out
     assert out.splitlines()[0] == "first"
     assert "sleep 1000" in out
+    out = sh(kelp, busybox, "cat /etc/hostname; env", "--uts", "container:a").out.splitlines()
+    assert out[0] == "first" and not [line for line in out if line.startswith("HOSTNAME=")]
+    for mode in ("container:a", "host", f"ns:/proc/{kelp.state('a')['Pid']}/ns/uts"):
+        kelp.fails("run", "--rm", "--uts", mode, "--hostname", "mine", busybox, "true", code=125, match="--hostname")
+    assert "sleep 1000" not in sh(kelp, busybox, "ps", "--network", "container:a").out
     kelp.ok("stop", "-t", "0", "a")
     kelp.fails("run", "--rm", "--pid", "container:a", busybox, "true", code=125, match="not running")
     kelp.fails("run", "--rm", "--pid", "container:nosuch", busybox, "true", code=125, match="nosuch")
