@@ -126,30 +126,45 @@ static int sync_dir(int root_fd, const char *name)
         return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-static int commit(struct creation *k, struct err **reterr)
+static int move_into_place(struct creation *k, struct err **reterr)
 {
         AUTO_FREE char *from = xasprintf("tmp/%s", k->tmp.id);
         AUTO_FREE char *to = xasprintf("%s/%s", CONTAINERS, k->tmp.id);
-        int r = 0;
+        AUTO_CLOSE int made = -EBADF;
+
+        if (renameat(k->d->root_fd, from, k->d->root_fd, to) == 0)
+                return 0;
+        if (errno != ENOENT)
+                return err_sys(reterr, errno, "commit the container");
+        made = dirs_sub(k->d, CONTAINERS, reterr); /* the first of this store */
+        if (made < 0)
+                return made;
+        if (renameat(k->d->root_fd, from, k->d->root_fd, to) < 0)
+                return err_sys(reterr, errno, "commit the container");
+        return 0;
+}
+
+static int commit(struct creation *k, struct err **reterr)
+{
+        int r;
 
         if (!k->o->rm && fsync(k->tmp.fd) < 0)
                 return err_sys(reterr, errno, "write the container");
         FAULT_POINT("create-written");
-        if (renameat(k->d->root_fd, from, k->d->root_fd, to) < 0) {
-                AUTO_CLOSE int made = errno == ENOENT ? dirs_sub(k->d, CONTAINERS, reterr) : -errno;
-
-                if (made == -ENOENT)
-                        return made;
-                if (made < 0 || renameat(k->d->root_fd, from, k->d->root_fd, to) < 0)
-                        return err_sys(reterr, errno, "commit the container");
-        }
+        r = move_into_place(k, reterr);
+        if (r < 0)
+                return r;
         FAULT_POINT("create-committed");
-        if (!k->o->rm) {
-                r = sync_dir(k->d->root_fd, CONTAINERS);
-                if (r >= 0)
-                        r = sync_dir(k->d->root_fd, NAMES);
-        }
-        return r < 0 ? err_sys(reterr, -r, "commit the container") : 0;
+        if (k->o->rm)
+                return 0;
+        r = sync_dir(k->d->root_fd, CONTAINERS);
+        if (r >= 0)
+                r = sync_dir(k->d->root_fd, NAMES);
+        if (r >= 0)
+                return 0;
+        /* What is reported as failed must not be there: back into tmp/, where the caller deletes it. */
+        (void)removal_commit(k->d, k->tmp.id, k->name, NULL);
+        return err_sys(reterr, -r, "commit the container");
 }
 
 static int image_still_there(struct creation *k, struct err **reterr)

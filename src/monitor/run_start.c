@@ -70,6 +70,9 @@ static int open_container(struct run *run, struct err **reterr)
         /* The facts of the previous life go first: from here on the state is "created". */
         (void)unlinkat(run->dir_fd, RECORD_EXIT, 0);
         (void)unlinkat(run->dir_fd, RECORD_RUN, 0);
+        /* An end that found no room for a record of its own stands in the lock (record_exit()). */
+        if (ftruncate(run->lock_fd, 0) < 0)
+                return err_sys(reterr, errno, "begin its records");
         return 0;
 }
 

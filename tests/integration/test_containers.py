@@ -174,6 +174,18 @@ def test_forced_removal_of_one_that_is_being_started(kelp, probe):
     kelp.fails("inspect", "--type", "container", name)
 
 
+def test_an_end_that_found_no_room_is_not_the_next_one(kelp, probe):
+    """A full disk leaves the exit in the lock file; the next start must not pass it on."""
+    name = kelp.ok("create", "--stop-signal", "KILL", probe, "pause")
+    lock = kelp.root / "containers" / name / "lock"
+    lock.write_text('{"code":7,"oom":false,"started":"2026-01-01T00:00:00Z","finished":"2026-01-01T00:00:00Z"}')
+    kelp.ok("start", name)
+    wait = kelp.popen("wait", name)
+    wait_for(lambda: opens(wait.pid, "/lock"), what="wait")
+    kelp.ok("kill", name)
+    assert wait.communicate(timeout=20)[0].strip() == "137"
+
+
 def test_names(kelp, busybox):
     kelp.ok("create", "--name", "web", busybox, "true")
     kelp.fails("create", "--name", "web", busybox, "true", code=125, match="already in use")
@@ -310,6 +322,12 @@ def test_exec(kelp, busybox):
     assert kelp.json("inspect", "c")[0]["ExecIDs"] is None
     kelp.ok("exec", "-d", "c", "touch", "/done")
     wait_for(lambda: kelp("exec", "c", "test", "-e", "/done").rc == 0, what="detached exec")
+    # Its exit code is kept, but it no longer runs; neither does one whose monitor was killed.
+    wait_for(lambda: kelp.json("inspect", "c")[0]["ExecIDs"] is None, what="end of the session")
+    kelp.ok("exec", "-d", "c", "sleep", "1000")
+    assert len(kelp.json("inspect", "c")[0]["ExecIDs"]) == 1
+    os.kill(next(pid for pid, p in kelp.processes().items() if " exec " in p[2] and p[0] == "kelp-monitor"), signal.SIGKILL)
+    wait_for(lambda: kelp.json("inspect", "c")[0]["ExecIDs"] is None, what="end of the session")
     kelp.ok("stop", "-t", "0", "c")
     kelp.fails("exec", "c", "true", match="not running")
 
