@@ -213,6 +213,15 @@ static bool is_up(const struct container *c)
                c->status == CONTAINER_RESTARTING;
 }
 
+static int print_row(const struct dirs *d, const struct ps_args *a, struct container *c,
+                     struct output *out, struct err **reterr)
+{
+        AUTO_JSON *row = NULL;
+        int r = make_row(d, c, a, &row, reterr);
+
+        return r < 0 ? r : output_row(out, row, reterr);
+}
+
 static int print_rows(const struct dirs *d, const struct ps_args *a, struct container *const *v,
                       size_t n, const struct container_filter *filter, struct err **reterr)
 {
@@ -227,14 +236,14 @@ static int print_rows(const struct dirs *d, const struct ps_args *a, struct cont
         int r = output_new(&o, &out, reterr);
 
         for (size_t i = 0; i < n && r >= 0 && room > 0; i++) {
-                AUTO_JSON *row = NULL;
-
-                if ((!all && !is_up(v[i])) || (filter && !container_filter_match(filter, v[i])))
+                if (!all && !is_up(v[i]))
                         continue;
-                room--;
-                r = make_row(d, v[i], a, &row, reterr);
-                if (r >= 0)
-                        r = output_row(out, row, reterr);
+                (void)container_config(v[i]);
+                if (!filter || container_filter_match(filter, v[i])) {
+                        room--;
+                        r = print_row(d, a, v[i], out, reterr);
+                }
+                container_config_drop(v[i]);
         }
         return r < 0 ? r : output_finish(out, reterr);
 }

@@ -34,8 +34,10 @@ const char *container_status_name(
 struct container {
         char id[65];
         char *name, *image_name, *image_id;
-        int dir_fd;                 /* containers/<id> */
-        struct json_object *config; /* config.json, whole */
+        int dir_fd; /* containers/<id> */
+        struct json_object
+            *config;       /* config.json, whole; NULL in a listing until container_config() */
+        char *config_text; /* the same as text */
         enum container_status status;
         struct process_id process; /* pid 1 as recorded; pid 0 when never started */
         struct process_id monitor;
@@ -57,6 +59,10 @@ int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
 int container_list_running(const struct dirs *d, struct container ***ret, size_t *ret_n,
                            struct err **reterr);
 void container_list_free(struct container **v, size_t n);
+/* A listing keeps configurations as text: parsed, a thousand of them cost more page faults than the whole listing. config() parses
+ * (NULL when damaged; owned by @c), config_drop() lets the parsed form go. */
+struct json_object *container_config(struct container *c);
+void container_config_drop(struct container *c);
 
 /* create: validates everything that can be validated before a start, reserves the name, writes config and spec. */
 int container_create(const struct dirs *d, const struct run_options *o, char ret_id[65],

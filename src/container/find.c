@@ -143,6 +143,7 @@ static struct container *load_for_list(const struct dirs *d, const char *id, boo
                         log_debug("container %s is left out: %s", id, err_message(e));
                 return NULL;
         }
+        container_config_drop(c);
         return TAKE_PTR(c);
 }
 

@@ -8,6 +8,7 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/io.h"
 #include "base/lock.h"
 #include "base/log.h"
 #include "base/parse.h"
@@ -51,9 +52,23 @@ struct container *container_free(struct container *c)
         free(c->image_id);
         free(c->error);
         c->config = json_unref(c->config);
+        free(c->config_text);
         (void)fd_close(c->dir_fd);
         free(c);
         return NULL;
+}
+
+struct json_object *container_config(struct container *c)
+{
+        if (!c->config)
+                (void)json_parse(c->config_text, strlen(c->config_text), CONFIG_FILE, &c->config,
+                                 NULL);
+        return c->config;
+}
+
+void container_config_drop(struct container *c)
+{
+        c->config = json_unref(c->config);
 }
 
 struct json_at container_host_config(const struct json_at *root)
@@ -252,7 +267,10 @@ int container_load(const struct dirs *d, int dir_fd, const char *id, struct cont
         int r;
 
         (void)snprintf(c->id, sizeof(c->id), "%s", id);
-        r = json_read_file(dir_fd, CONFIG_FILE, CONFIG_MAX, &c->config, reterr);
+        r = io_read_file(dir_fd, CONFIG_FILE, CONFIG_MAX, &c->config_text, NULL, reterr);
+        if (r >= 0)
+                r = json_parse(c->config_text, strlen(c->config_text), CONFIG_FILE, &c->config,
+                               reterr);
         if (r < 0)
                 return r;
         root = json_root(c->config, CONFIG_FILE);
