@@ -295,26 +295,40 @@ static int entry_device(struct unpack *u, struct err **reterr)
 
 /* ---- hard links ---- */
 
-static int copy_up_content(struct unpack *u, int from, const struct stat *st,
-                           const struct unpack_attr *a, struct err **reterr)
+/* Links and fifos have no content; and to open a fifo for reading would wait for a writer. */
+static int copy_up_other(struct unpack *u, int from, const struct stat *st,
+                         const struct unpack_attr *a, struct err **reterr)
 {
-        char proc[FD_PATH_MAX], target[PATH_MAX];
-        AUTO_CLOSE int in = -EBADF, out = -EBADF;
         struct unpack_place p = {
-            .dirfd = u->parent_fd, .name = u->base, .fd = -EBADF, .type = S_IFLNK};
-        ssize_t n;
+            .dirfd = u->parent_fd, .name = u->base, .fd = -EBADF, .type = st->st_mode & S_IFMT};
+        char target[PATH_MAX];
         int r;
 
         if (S_ISLNK(st->st_mode)) {
-                n = readlinkat(from, "", target, sizeof(target) - 1);
+                ssize_t n = readlinkat(from, "", target, sizeof(target) - 1);
+
                 if (n < 0)
                         return unpack_fail(u, errno, "read the link target", reterr);
                 target[n] = '\0';
-                if (symlinkat(target, u->parent_fd, u->base) < 0)
-                        return unpack_fail(u, errno, "copy from a lower layer", reterr);
-                u->info.inodes++;
-                return unpack_set_attr(u, &p, a, reterr);
+                r = symlinkat(target, u->parent_fd, u->base);
+        } else {
+                r = mkfifoat(u->parent_fd, u->base, a->mode & 0777);
         }
+        if (r < 0)
+                return unpack_fail(u, errno, "copy from a lower layer", reterr);
+        u->info.inodes++;
+        return unpack_set_attr(u, &p, a, reterr);
+}
+
+static int copy_up_content(struct unpack *u, int from, const struct stat *st,
+                           const struct unpack_attr *a, struct err **reterr)
+{
+        AUTO_CLOSE int in = -EBADF, out = -EBADF;
+        char proc[FD_PATH_MAX];
+        int r;
+
+        if (!S_ISREG(st->st_mode))
+                return copy_up_other(u, from, st, a, reterr);
         in = open(fd_path(from, proc), O_RDONLY | O_CLOEXEC);
         if (in < 0)
                 return unpack_fail(u, errno, "open the link target", reterr);

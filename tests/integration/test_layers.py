@@ -383,6 +383,14 @@ def test_hidden_lower_link_is_not_followed(layers):
     assert "lib/x" in names(top / "fs")
 
 
+def test_hard_link_to_a_fifo_of_a_lower_layer(layers):
+    """It is made anew; opening it would wait for a writer for ever."""
+    base = layers.unpack(tar_of(entry("p", "fifo", mode=0o640)))
+    top = layers.same_again(tar_of(entry("h", "link", target="p")), lowers=[base])
+    st = os.lstat(top / "fs/h")
+    assert stat.S_ISFIFO(st.st_mode) and st.st_mode & 0o777 == 0o640 and st.st_nlink == 2
+
+
 def test_hard_link_to_a_lower_layer(layers):
     base = layers.unpack(tar_of(entry("d", "dir", mode=0o711), entry("d/f", data="content", mode=0o4755, mtime=77),
                                 entry("real", "dir"), entry("real/g", data="g"), entry("l", "symlink", target="real")))
