@@ -52,6 +52,13 @@ static int open_container(struct exec *x, const char *root, struct err **reterr)
 
 /* ---- running ---- */
 
+static void on_served(void *arg)
+{
+        const struct exec *x = arg;
+
+        status_exited(x->code, false);
+}
+
 static void on_delivered(void *arg)
 {
         loop_stop(((struct exec *)arg)->loop);
@@ -64,7 +71,7 @@ static void finish(struct exec *x, int status)
         x->container_watch = loop_remove(x->container_watch);
         session_drain(x->session);
         exec_record_close(x);
-        session_finish(x->session, x->code, on_delivered, x);
+        session_finish(x->session, x->code, on_served, on_delivered, x);
 }
 
 static void reap(struct exec *x)
@@ -189,8 +196,6 @@ int monitor_exec(const char *root, const char *id)
         status_started(x.p.pid);
         (void)malloc_trim(0);
         r = loop_run(x.loop, &e);
-        if (r >= 0)
-                status_exited(x.code, false);
         exec_release(&x);
         return r < 0 ? 1 : 0;
 }

@@ -17,7 +17,7 @@
  *   {"event":"started","pid":N}                       the program runs
  *   {"event":"error","error":{…err_encode…}}          it does not; the monitor has cleaned up and exits
  *   {"event":"exited","code":N,"oom":false}           after the exit record is on disk (--rm: the container is removed) and every byte
- *                                                     of output was delivered
+ *                                                     of output was delivered to the first client
  * EOF without "exited" or "error": the monitor was killed.
  *
  * ATTACH framing, both directions: struct attach_frame, then len bytes.

@@ -5,7 +5,7 @@
  *   lock → spec → U → plan → clone … program runs → run.json → "started"
  *   loop: output, clients, timers, signals
  *   pid 1 is dead → what is left is killed → drain → exit record, or (--rm) the rename that removes → lock released
- *   → wait for slow clients → "exited" → (--rm: files deleted, lock released)
+ *   → wait for the first client → "exited" → (--rm: files deleted, lock released) → wait for slow clients
  *
  * The order of the end: the exit record comes first, since it is what others wait for; the lock is let go before "exited", so that who
  * has read that can start or remove the container at once. A client that does not read delays only its own "exited".
@@ -138,6 +138,13 @@ static void delete_removed(struct run *run)
         run->lock_fd = fd_close(run->lock_fd);
 }
 
+static void on_served(void *arg)
+{
+        const struct run *run = arg;
+
+        status_exited(run->code, false);
+}
+
 static void on_delivered(void *arg)
 {
         struct run *run = arg;
@@ -158,7 +165,7 @@ static void finish(struct run *run, int status)
         run->log = log_writer_free(run->log);
         remove_socket(run);
         record_exit(run, &rec);
-        session_finish(run->session, run->code, on_delivered, run);
+        session_finish(run->session, run->code, on_served, on_delivered, run);
         /* A client that does not read may keep us for ever, but not who waits for the lock: "wait", "stop", "rm". */
         if (!run->delivered)
                 delete_removed(run);
@@ -262,8 +269,6 @@ int monitor_run(const struct run_args *a)
         }
         status_started(run.p.pid);
         r = serve(&run, &e);
-        if (r >= 0)
-                status_exited(run.code, false);
         delete_removed(&run);
         run_release(&run);
         return r < 0 ? 1 : 0;

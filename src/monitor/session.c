@@ -259,14 +259,30 @@ int session_set_terminal_take(struct session *s, int master, struct err **reterr
         return r < 0 ? err_wrap(reterr, r, "watch the terminal") : 0;
 }
 
-static void done_if_empty(struct session *s)
+static bool first_is_there(const struct session *s)
 {
-        session_done_fn done = s->done;
+        for (const struct client *c = s->clients; c; c = c->next) {
+                if (c->first)
+                        return true;
+        }
+        return false;
+}
 
-        if (!s->finishing || s->clients || !done)
-                return;
-        s->done = NULL;
-        done(s->done_arg);
+static void call_once(session_done_fn *fn, void *arg)
+{
+        session_done_fn call = *fn;
+
+        *fn = NULL;
+        if (call)
+                call(arg);
+}
+
+static void tell_delivered(struct session *s)
+{
+        if (!first_is_there(s))
+                call_once(&s->served, s->done_arg);
+        if (!s->clients)
+                call_once(&s->done, s->done_arg);
 }
 
 /* Clients leave as their queues empty. */
@@ -285,14 +301,15 @@ void session_clients_changed(struct session *s)
 {
         if (s->finishing) {
                 clients_dismiss(s);
-                done_if_empty(s);
+                tell_delivered(s);
                 return;
         }
         if (s->held && most_held(s) <= SESSION_LOW)
                 sources_hold(s, false);
 }
 
-void session_finish(struct session *s, int code, session_done_fn done, void *arg)
+void session_finish(struct session *s, int code, session_done_fn served, session_done_fn done,
+                    void *arg)
 {
         uint32_t wire = htonl((uint32_t)code);
         struct client *next;
@@ -308,8 +325,9 @@ void session_finish(struct session *s, int code, session_done_fn done, void *arg
         for (struct client *c = s->clients; c; c = c->next)
                 client_update(c);
         s->finishing = true;
+        s->served = served;
         s->done = done;
         s->done_arg = arg;
         clients_dismiss(s);
-        done_if_empty(s);
+        tell_delivered(s);
 }

@@ -38,6 +38,8 @@ int session_listen_take(struct session *s, int fd, struct err **reterr);
 
 /* The program is dead: everything it has written is read and passed on, its descriptors are closed. */
 void session_drain(struct session *s);
-/* Calls back (once) when every client has got all and has been told the code. May call at once. */
+/* Calls back @served (once) when the client that started the program has got all, or is gone, and @done (once, never before) when this holds
+ * for every client, and the others have been told the code. May call at once. */
 typedef void (*session_done_fn)(void *arg);
-void session_finish(struct session *s, int code, session_done_fn done, void *arg);
+void session_finish(struct session *s, int code, session_done_fn served, session_done_fn done,
+                    void *arg);

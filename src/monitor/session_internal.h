@@ -64,7 +64,7 @@ struct session {
         int listen_fd;
         struct loop_source *listen_watch;
         uint8_t *chunk;
-        session_done_fn done;
+        session_done_fn served, done; /* NULL once called */
         void *done_arg;
 };
 

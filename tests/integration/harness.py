@@ -351,10 +351,10 @@ class Kelp:
         return terminal
 
     def state(self, container):
-        return self.json("inspect", container)[0]["State"]
+        return self.json("container", "inspect", container)[0]["State"]  # "c" may begin an image's id
 
     def wait_running(self, container):
-        return wait_for(lambda: self("inspect", container).rc == 0 and self.state(container)["Running"],
+        return wait_for(lambda: self("container", "inspect", container).rc == 0 and self.state(container)["Running"],
                         what=f"container {container} running")
 
     def import_image(self, data, name, *args):

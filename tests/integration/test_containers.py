@@ -261,6 +261,21 @@ def test_a_client_that_never_reads_does_not_keep_the_container(kelp, busybox, op
     wait_for(lambda: not kelp.processes(), what="the monitor's end")
 
 
+def test_a_further_client_that_never_reads_does_not_hold_up_the_first(kelp, busybox):
+    first = kelp.popen("run", "-i", "--name", "d", busybox, "sh", "-c", "read line; yes | head -c 300000; exit 4")
+    kelp.wait_running("d")
+    path = next(p for p in kelp.runtime.glob("*.sock"))
+    attach = ("import socket, sys, time\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
+              "print('there', flush=True)\ntime.sleep(1000)\n")
+    client = kelp.spawn(["/usr/bin/python3", "-c", attach, path.name], cwd=path.parent, stdout=subprocess.PIPE, text=True)
+    assert client.stdout.readline() == "there\n"
+    out, _ = first.communicate("go\n", timeout=20)
+    assert (len(out), first.returncode) == (300000, 4)
+    client.kill()
+    client.wait()
+    wait_for(lambda: not kelp.processes(), what="the monitor's end")
+
+
 def test_a_client_that_is_killed_does_not_end_the_container(kelp, busybox):
     client = kelp.popen("run", "--name", "c", busybox, "sh", "-c", "i=0; while :; do echo $i; i=$((i+1)); sleep 0.02; done")
     kelp.wait_running("c")
