@@ -83,6 +83,8 @@ static const int refused[] = {
     SYS_pidfd_send_signal,
     SYS_kill,
     SYS_tkill,
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
 #ifdef SYS_fork
     SYS_fork,
 #endif
@@ -147,11 +149,18 @@ static const int refused[] = {
     SYS_setgid,
     SYS_setresuid,
     SYS_setresgid,
+    SYS_setreuid,
+    SYS_setregid,
     SYS_setgroups,
     SYS_capset,
 };
 
-#define FILTER_MAX (16 + 2 * ARRAY_SIZE(refused))
+#define FILTER_MAX (24 + 2 * ARRAY_SIZE(refused))
+
+/* The lower half of an argument: a filter reads words of 32 bits. */
+#define ARG_LOW(n)                                                                                 \
+        (offsetof(struct seccomp_data, args) + 8 * (n) +                                           \
+         (__BYTE_ORDER__ == __ORDER_BIG_ENDIAN__ ? 4 : 0))
 
 static int load_filter(struct err **reterr)
 {
@@ -179,12 +188,18 @@ static int load_filter(struct err **reterr)
                                                       (uint32_t)refused[i], 0, 1);
                 f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
         }
+        /* abort() sends a signal to ourselves, and to nobody else. */
+        f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_tgkill, 0, 4);
+        LOAD(ARG_LOW(0));
+        f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)getpid(), 0, 1);
+        f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+        f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
         /* libc makes threads with clone3 and falls back to clone, whose flags a filter can read. */
         f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1);
         f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS);
         f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0);
         f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-        LOAD(offsetof(struct seccomp_data, args[CLONE_FLAGS_ARG]));
+        LOAD(ARG_LOW(CLONE_FLAGS_ARG));
         f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, CLONE_THREAD, 0, 1);
         f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
         f[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM);
