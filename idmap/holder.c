@@ -17,6 +17,7 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "base/path.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "base/sys.h"
 
@@ -278,35 +279,10 @@ char *holder_identity(enum idmap_tier tier)
          * gain privilege, must count at once and not after the holder's idle time.
          */
         for (size_t i = 0; i < ARRAY_SIZE(tools); i++) {
-                AUTO_FREE char *path = holder_find_tool(tools[i]);
+                AUTO_FREE char *path = process_find_program(tools[i]);
 
                 add_file(&b, path ? path : "");
         }
         strbuf_addf(&b, "nnp%d", prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0));
         return strbuf_take(&b);
-}
-
-static bool is_program(const char *path)
-{
-        struct stat st;
-
-        return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
-}
-
-char *holder_find_tool(const char *name)
-{
-        const char *path = getenv("PATH");
-        AUTO_STRV parts = {0};
-
-        if (path)
-                strv_split(&parts, path, ':');
-        strv_add(&parts, "/usr/bin");
-        for (size_t i = 0; i < parts.n; i++) {
-                AUTO_FREE char *file = path_join(parts.v[i], name);
-
-                /* A relative entry would make the outcome depend on the current directory. */
-                if (parts.v[i][0] == '/' && is_program(file))
-                        return TAKE_PTR(file);
-        }
-        return NULL;
 }

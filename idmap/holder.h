@@ -47,5 +47,3 @@ int holder_open_ns(const struct holder_record *r, struct err **reterr);
 char *holder_identity(enum idmap_tier tier);
 /* "dev:inode" of a namespace file; NULL when it cannot be read. Caller owns. */
 char *holder_ns_name(int dirfd, const char *path);
-/* newuidmap or newgidmap on PATH, else in /usr/bin. Caller owns; NULL when missing. */
-char *holder_find_tool(const char *name);

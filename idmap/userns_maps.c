@@ -10,6 +10,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "idmap/userns_program.h"
 
@@ -30,7 +31,7 @@ static int tool_start(struct tool *t, pid_t target, struct err **reterr)
         AUTO_STRV argv = {0};
         int r;
 
-        t->path = holder_find_tool(t->name);
+        t->path = process_find_program(t->name);
         if (!t->path)
                 return err_new(reterr, ERR_UNSUPPORTED, "%s is not installed", t->name);
         strv_add(&argv, t->name);

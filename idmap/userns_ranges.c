@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/io.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "config.h"
 #include "idmap/userns_program.h"
@@ -244,7 +245,7 @@ void userns_target_plan(const struct userns_request *q, struct userns_target *t)
         }
         plan_ranges(q, t);
         for (size_t i = 0; t->how == TARGET_TOOLS && i < ARRAY_SIZE(tools); i++) {
-                AUTO_FREE char *path = holder_find_tool(tools[i]);
+                AUTO_FREE char *path = process_find_program(tools[i]);
 
                 if (!path)
                         userns_target_one_take(

@@ -17,6 +17,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -299,4 +300,33 @@ char *process_helper_path(const char *name)
         if (process_cut_tail(dir, KELP_LIBEXECDIR) || process_cut_tail(dir, KELP_BINDIR))
                 return xasprintf("%s/%s/%s", dir, KELP_LIBEXECDIR, name);
         return path_join(installed, name);
+}
+
+/* ---- programs of others ---- */
+
+static bool process_is_program(const char *path)
+{
+        struct stat st;
+
+        return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+char *process_find_program(const char *name)
+{
+        static const char *const always[] = {"/usr/local/bin", "/usr/bin", "/bin"};
+        const char *path = getenv("PATH");
+        AUTO_STRV parts = {0};
+
+        if (path)
+                strv_split(&parts, path, ':');
+        for (size_t i = 0; i < ARRAY_SIZE(always); i++)
+                strv_add(&parts, always[i]);
+        for (size_t i = 0; i < parts.n; i++) {
+                AUTO_FREE char *file = path_join(parts.v[i], name);
+
+                /* A relative entry would make the outcome depend on the current directory. */
+                if (parts.v[i][0] == '/' && process_is_program(file))
+                        return TAKE_PTR(file);
+        }
+        return NULL;
 }

@@ -46,3 +46,6 @@ int process_run_capture(const char *path, char *const *argv, size_t max, char **
 /* Directory of our helper programs: $KELP_LIBEXEC, else beside the running binary in a build tree, else the installed
  * libexecdir. Caller owns. */
 char *process_helper_path(const char *name);
+/* A program that others have installed: the first in $PATH, of absolute entries, then in /usr/local/bin, /usr/bin and /bin. NULL: there is
+ * none. Caller owns. */
+char *process_find_program(const char *name);

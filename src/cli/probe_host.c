@@ -25,31 +25,16 @@
 #define SPACE_NONE (64ULL << 20)
 #define INODES_LOW 20000
 
-/* True when some directory of $PATH holds the program. */
-static bool in_path(const char *program)
-{
-        const char *path = getenv("PATH");
-        AUTO_STRV dirs = {0};
-
-        strv_split(&dirs, str_empty(path) ? "/usr/local/bin:/usr/bin:/bin" : path, ':');
-        for (size_t i = 0; i < dirs.n; i++) {
-                AUTO_FREE char *file = xasprintf("%s/%s", dirs.v[i], program);
-
-                if (access(file, X_OK) == 0)
-                        return true;
-        }
-        return false;
-}
-
 void probe_fuse(struct cli *cli, struct probe_result *ret)
 {
         AUTO_CLOSE int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+        AUTO_FREE char *program = NULL;
 
         if (fd < 0)
                 probe_fail_step(ret, PROBE_DEGRADED, "open /dev/fuse", -errno,
                                 "as root: modprobe fuse; chmod 0666 /dev/fuse; inside another "
                                 "container: --device /dev/fuse");
-        else if (!in_path("fuse-overlayfs"))
+        else if (!(program = process_find_program("fuse-overlayfs")))
                 probe_fail(ret, PROBE_DEGRADED, "fuse-overlayfs is not installed",
                            "as root: apt-get install fuse-overlayfs");
         else

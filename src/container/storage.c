@@ -37,21 +37,6 @@
 
 static const char *const drivers[] = {"overlay", "fuse-overlayfs", "copy"};
 
-char *storage_fuse_program(void)
-{
-        const char *path = getenv("PATH");
-        AUTO_STRV dirs = {0};
-
-        strv_split(&dirs, path ? path : "/usr/local/bin:/usr/bin:/bin", ':');
-        for (size_t i = 0; i < dirs.n; i++) {
-                AUTO_FREE char *file = xasprintf("%s/fuse-overlayfs", dirs.v[i]);
-
-                if (dirs.v[i][0] == '/' && access(file, X_OK) == 0)
-                        return TAKE_PTR(file);
-        }
-        return NULL;
-}
-
 /* ---- in the child ---- */
 
 static bool make_file(const char *path)
@@ -104,7 +89,7 @@ static bool try_overlay(char *why, size_t size)
 
 static bool try_fuse(char *why, size_t size)
 {
-        AUTO_FREE char *program = storage_fuse_program();
+        AUTO_FREE char *program = process_find_program("fuse-overlayfs");
         size_t n = strlen(why);
         int e, status = 0;
         pid_t pid;

@@ -20,5 +20,3 @@ int storage_probe(const struct dirs *d, const char *option, struct storage_info 
                   struct err **reterr);
 struct storage_info *storage_info_free(struct storage_info *s);
 DEFINE_CLEANUP(struct storage_info *, storage_info_free);
-/* Path of the fuse-overlayfs program; NULL when there is none. Caller owns. */
-char *storage_fuse_program(void);

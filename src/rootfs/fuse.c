@@ -13,6 +13,7 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/process.h"
 #include "base/str.h"
 #include "base/sys.h"
 #include "rootfs/rootfs_internal.h"
@@ -131,15 +132,10 @@ static NORETURN void fuse_child(const struct fuse_helper *h, pid_t parent)
 
 static char *fuse_find_program(struct err **reterr)
 {
-        static const char *const dirs[] = {"/usr/bin", "/usr/local/bin", "/bin"};
+        char *path = process_find_program(FUSE_PROGRAM);
 
-        for (size_t i = 0; i < ARRAY_SIZE(dirs); i++) {
-                char *path = xasprintf("%s/" FUSE_PROGRAM, dirs[i]);
-
-                if (access(path, X_OK) == 0)
-                        return path;
-                free(path);
-        }
+        if (path)
+                return path;
         (void)err_new(reterr, ERR_UNSUPPORTED, "storage driver 'fuse-overlayfs': no such program");
         (void)err_hint(reterr, -EOPNOTSUPP, "install the package fuse-overlayfs");
         return NULL;

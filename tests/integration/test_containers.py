@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -378,6 +379,37 @@ def test_joining_another_containers_namespaces(kelp, busybox):
     kelp.ok("stop", "-t", "0", "a")
     kelp.fails("run", "--rm", "--pid", "container:a", busybox, "true", code=125, match="not running")
     kelp.fails("run", "--rm", "--pid", "container:nosuch", busybox, "true", code=125, match="nosuch")
+
+
+# ---- storage drivers ----
+
+
+@pytest.mark.parametrize("driver", ["overlay", "fuse-overlayfs", "copy"])
+def test_storage_drivers(kelp, busybox, driver):
+    """What a container writes, replaces and deletes is there at its next start, and not in the image."""
+    if driver == "fuse-overlayfs" and not shutil.which(driver):
+        pytest.skip("fuse-overlayfs is not installed")
+    script = "test ! -e /etc/group; ls /made; echo x >> /made; rm -f /etc/group; wc -l < /made"
+    kelp.ok("create", "--name", "c", "--storage-driver", driver, busybox, "sh", "-c", script, timeout=120)
+    assert kelp.json("container", "inspect", "c")[0]["Driver"] == driver
+    assert kelp.ok("start", "-a", "c").split() == ["1"]
+    assert kelp.ok("start", "-a", "c").split() == ["/made", "2"]
+    assert sh(kelp, busybox, "ls /made /etc/group").out.split() == ["/etc/group"]
+    kelp.fails("run", "--rm", "--storage-driver", "zfs", busybox, "true", code=125, match="zfs")
+
+
+def test_fuse_overlayfs_is_the_one_in_path(kelp, busybox):
+    """The driver is chosen by what is in $PATH: it is that which has to be run."""
+    program = shutil.which("fuse-overlayfs")
+    if not program:
+        pytest.skip("fuse-overlayfs is not installed")
+    own = kelp.work / "own"
+    own.mkdir()
+    (own / "fuse-overlayfs").write_text(f'#!/bin/sh\n: > {kelp.work}/used\nexec {program} "$@"\n')
+    (own / "fuse-overlayfs").chmod(0o755)
+    os.chmod(kelp.work, 0o777)
+    kelp.ok("run", "--rm", "--storage-driver", "fuse-overlayfs", busybox, "true", env={"PATH": f"{own}:{kelp.env['PATH']}"})
+    assert (kelp.work / "used").exists()
 
 
 # ---- generated files ----

@@ -161,16 +161,16 @@ static void test_find_tool(void **state)
         char *found;
 
         assert_int_equal(setenv("PATH", list, 1), 0);
-        assert_null(holder_find_tool("tool"));
+        assert_null(process_find_program("tool"));
         unit_write(dir, "tool", "#!/bin/sh\n");
         assert_int_equal(fchmodat(dir, "tool", 0644, 0), 0);
-        assert_null(holder_find_tool("tool"));
+        assert_null(process_find_program("tool"));
         assert_int_equal(fchmodat(dir, "tool", 0755, 0), 0);
-        found = holder_find_tool("tool");
+        found = process_find_program("tool");
         assert_string_equal(found, want);
         free(found);
         assert_int_equal(unsetenv("PATH"), 0);
-        found = holder_find_tool("env"); /* /usr/bin is always looked at */
+        found = process_find_program("env"); /* /usr/bin is always looked at */
         assert_string_equal(found, "/usr/bin/env");
         free(found);
         if (old)
