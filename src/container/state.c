@@ -24,7 +24,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define DEATH_PATIENCE_MS 10000
@@ -96,7 +95,7 @@ static void kill_and_wait(int pidfd)
 }
 
 /* Processes in the container's mount namespace: what is left of one without a PID namespace of its own. */
-static void kill_in_mount_ns(uint64_t inode)
+static void kill_in_mount_ns(uint64_t id)
 {
         DIR *dir = opendir("/proc");
 
@@ -104,16 +103,13 @@ static void kill_in_mount_ns(uint64_t inode)
                 return;
         for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
                 AUTO_CLOSE int pidfd = -EBADF;
-                char path[300];
-                struct stat st;
                 uint32_t pid;
 
                 if (parse_u32(e->d_name, &pid) < 0)
                         continue;
                 pidfd = sys_pidfd_open((pid_t)pid, 0);
-                (void)snprintf(path, sizeof(path), "/proc/%s/ns/mnt", e->d_name);
                 /* Looked at after the descriptor was opened: it is this process that is in the namespace, not a former one. */
-                if (pidfd >= 0 && stat(path, &st) == 0 && st.st_ino == inode)
+                if (pidfd >= 0 && mount_ns_id((pid_t)pid) == id)
                         kill_and_wait(pidfd);
         }
         (void)closedir(dir);

@@ -11,9 +11,32 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/nsfs.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#ifndef NS_GET_MNTNS_ID
+#define NS_GET_MNTNS_ID _IOR(0xb7, 5, uint64_t)
+#endif
+
+uint64_t mount_ns_id(pid_t pid)
+{
+        AUTO_CLOSE int fd = -EBADF;
+        uint64_t id = 0;
+        char path[40];
+        struct stat st;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        if (fd < 0)
+                return 0;
+        if (ioctl(fd, NS_GET_MNTNS_ID, &id) == 0 && id != 0)
+                return id;
+        return fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
 
 static void add_time(struct json_object *o, const char *key, int64_t ns)
 {

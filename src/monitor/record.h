@@ -25,7 +25,7 @@ struct run_record {
         struct process_id process, monitor;
         int64_t started_ns;
         uint64_t
-            mount_ns; /* inode; to find what is left of a container that shares the host's processes. 0: own PID namespace */
+            mount_ns; /* mount_ns_id(); to find what is left of a container that shares the host's processes. 0: own PID namespace */
 };
 struct exit_record {
         int code;
@@ -35,6 +35,9 @@ struct exit_record {
         int64_t finished_ns;
 };
 /* Reading: 1 there is one, 0 none, < 0 it cannot be read (ERR_INVALID: damaged). */
+/* The mount namespace of a process. Where the kernel numbers them once and for all (Linux 6.11), that number; else the inode's, which the next
+ * namespace may get when this one is gone. 0: not to be found out. */
+uint64_t mount_ns_id(pid_t pid);
 int run_record_write(int dirfd, const struct run_record *r, struct err **reterr);
 int run_record_read(int dirfd, struct run_record *ret, struct err **reterr);
 int exit_record_write(int dirfd, const struct exit_record *r, bool durable, struct err **reterr);

@@ -22,7 +22,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -259,8 +258,6 @@ static int write_pidfile(const struct run *run, struct err **reterr)
 static int write_run_record(struct run *run, struct err **reterr)
 {
         struct run_record rec = {.started_ns = run->started_ns};
-        char path[40];
-        struct stat st;
         int r;
 
         r = process_identify(run->p.pid, &rec.process, reterr);
@@ -268,11 +265,8 @@ static int write_run_record(struct run *run, struct err **reterr)
                 r = process_identify(getpid(), &rec.monitor, reterr);
         if (r < 0)
                 return r;
-        if (!run->own_pids) {
-                (void)snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)run->p.pid);
-                if (stat(path, &st) == 0)
-                        rec.mount_ns = st.st_ino;
-        }
+        if (!run->own_pids)
+                rec.mount_ns = mount_ns_id(run->p.pid);
         return run_record_write(run->dir_fd, &rec, reterr);
 }
 

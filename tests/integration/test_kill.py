@@ -4,6 +4,8 @@ Kill-proof: whatever of Kelp dies, and wherever, the next command works on what 
 at every named point of a build with -Dfault=true, at random under load, with a full disk, and with failing system calls.
 """
 import contextlib
+import fcntl
+import json
 import os
 import pathlib
 import random
@@ -335,3 +337,26 @@ def test_same_name_at_once(kelp, probe):
     results = [(p.communicate()[1].decode(), p.returncode) for p in running]
     assert sorted(code == 0 for _, code in results) == [False] * 19 + [True], results
     assert all(re.search("name.*use|use.*name", err) for err, code in results if code != 0), results
+
+
+def test_a_number_used_again_does_not_hit_another_container(kelp, probe):
+    """
+    What is left of a container that shared the host's processes is found by its mount namespace. When that is gone the
+    kernel gives the number of its inode to the next one: the container that has it now must live.
+    """
+    try:
+        with open("/proc/self/ns/mnt", "rb") as own:
+            fcntl.ioctl(own, 0x8008B705, bytes(8))  # NS_GET_MNTNS_ID
+    except OSError:
+        pytest.skip("this kernel has no numbers for mount namespaces that are never used again")
+    kelp.garbage = True
+    container = kelp.ok("run", "-d", "--name", "dead", "--pid", "host", probe, "/bin/pause")
+    record = kelp.root / "containers" / container / "run.json"
+    data = json.loads(record.read_text())
+    os.kill(data["monitor"]["pid"], signal.SIGKILL)
+    wait_for(lambda: not kelp.processes(), what="the end of the container")
+    kelp.ok("run", "-d", "--name", "alive", probe, "/bin/pause")
+    data["mountNamespace"] = os.stat(f"/proc/{kelp.state('alive')['Pid']}/ns/mnt").st_ino
+    record.write_text(json.dumps(data))
+    assert kelp.state("dead")["Status"] == "exited"
+    assert kelp.state("alive")["Running"]
