@@ -125,9 +125,9 @@ static int print_list(void *arg, struct err **reterr)
         int r = output_new(arg, &out, reterr);
 
         for (int i = 0; i < 2 && r >= 0; i++) {
-                struct json_object *row =
-                    parse(i ? "{\"ID\":\"b\",\"Name\":\"m\xc3\xbcller/\",\"N\":\"2\"}"
-                            : "{\"ID\":\"aaaaaaaaaaaa\",\"Name\":\"x\\u001b[2J\\u009b\",\"N\":\"1\"}");
+                struct json_object *row = parse(
+                    i ? "{\"ID\":\"b\",\"Name\":\"m\xc3\xbcller/\",\"N\":\"2\"}"
+                      : "{\"ID\":\"aaaaaaaaaaaa\",\"Name\":\"x\\u001b[2J\\u009b\",\"N\":\"1\"}");
 
                 r = output_row(out, row, reterr);
                 json_unref(row);
