@@ -281,12 +281,14 @@ bool image_has_label(const struct image *i, const char *wanted)
         AUTO_FREE char *key =
             equals ? xstrndup(wanted, (size_t)(equals - wanted)) : xstrdup(wanted);
         struct json_object *value = NULL;
+        const char *text;
 
         labels = json_key(&config, "Labels");
         if (!json_object_is_type(labels.obj, json_type_object) ||
             !json_object_object_get_ex(labels.obj, key, &value))
                 return false;
-        return !equals || strcmp(json_object_get_string(value), equals + 1) == 0;
+        text = json_object_get_string(value); /* NULL for null, which the image may well say */
+        return !equals || strcmp(text ? text : "", equals + 1) == 0;
 }
 
 static bool prune_matches(const struct prune_filter *f, const struct image *i)

@@ -608,6 +608,28 @@ static void test_filters(void **state)
         }
 }
 
+/* Labels are the image's: anything may stand there. */
+static void test_labels(void **state)
+{
+        static const char text[] = "{\"config\":{\"Labels\":{\"a\":\"x\",\"none\":null,\"n\":1}}}";
+        struct json_object *doc = NULL;
+        struct image image = {0};
+        AUTO_ERR struct err *e = NULL;
+
+        (void)state;
+        assert_ok(json_parse(text, strlen(text), "image", &doc, &e), e);
+        image.doc = doc;
+        assert_true(image_has_label(&image, "a"));
+        assert_true(image_has_label(&image, "a=x"));
+        assert_false(image_has_label(&image, "a=y"));
+        assert_true(image_has_label(&image, "none"));
+        assert_true(image_has_label(&image, "none="));
+        assert_false(image_has_label(&image, "none=x"));
+        assert_true(image_has_label(&image, "n=1"));
+        assert_false(image_has_label(&image, "b"));
+        (void)json_unref(doc);
+}
+
 #define T(f) unit_test_dir(f)
 int main(void)
 {
@@ -633,6 +655,7 @@ int main(void)
             T(test_missing_layer_is_not_published),
             T(test_index_is_derived),
             T(test_filters),
+            T(test_labels),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
