@@ -217,8 +217,10 @@ static int print_row(const struct dirs *d, const struct ps_args *a, struct conta
                      struct output *out, struct err **reterr)
 {
         AUTO_JSON *row = NULL;
-        int r = make_row(d, c, a, &row, reterr);
+        int r;
 
+        (void)container_config(c);
+        r = make_row(d, c, a, &row, reterr);
         return r < 0 ? r : output_row(out, row, reterr);
 }
 
@@ -238,7 +240,6 @@ static int print_rows(const struct dirs *d, const struct ps_args *a, struct cont
         for (size_t i = 0; i < n && r >= 0 && room > 0; i++) {
                 if (!all && !is_up(v[i]))
                         continue;
-                (void)container_config(v[i]);
                 if (!filter || container_filter_match(filter, v[i])) {
                         room--;
                         r = print_row(d, a, v[i], out, reterr);

@@ -114,6 +114,6 @@ char *container_status_text(const struct container *c, int64_t now_ns);
 struct container_filter;
 int container_filter_parse(const struct dirs *d, char *const *filters,
                            struct container_filter **ret, struct err **reterr);
-bool container_filter_match(const struct container_filter *f, const struct container *c);
+bool container_filter_match(const struct container_filter *f, struct container *c);
 struct container_filter *container_filter_free(struct container_filter *f);
 DEFINE_CLEANUP(struct container_filter *, container_filter_free);

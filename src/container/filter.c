@@ -179,9 +179,9 @@ static struct json_object *get(struct json_object *o, const char *key)
         return v;
 }
 
-static bool match_label(const struct container *c, const char *want)
+static bool match_label(struct container *c, const char *want)
 {
-        struct json_object *labels = get(get(c->config, "Config"), "Labels");
+        struct json_object *labels = get(get(container_config(c), "Config"), "Labels");
         const char *eq = strchr(want, '=');
         AUTO_FREE char *key = eq ? xstrndup(want, (size_t)(eq - want)) : xstrdup(want);
         struct json_object *value = NULL;
@@ -191,9 +191,9 @@ static bool match_label(const struct container *c, const char *want)
         return !eq || strcmp(json_object_get_string(value), eq + 1) == 0;
 }
 
-static bool match_volume(const struct container *c, const char *want)
+static bool match_volume(struct container *c, const char *want)
 {
-        struct json_object *mounts = get(c->config, "Mounts");
+        struct json_object *mounts = get(container_config(c), "Mounts");
         size_t n = mounts ? json_object_array_length(mounts) : 0;
 
         for (size_t i = 0; i < n; i++) {
@@ -216,7 +216,7 @@ static bool match_ancestor(const struct container *c, const char *want)
         return strlen(want) >= 12 && str_starts(hex, want);
 }
 
-static bool match_one(enum filter_key key, const struct container *c, const char *want)
+static bool match_one(enum filter_key key, struct container *c, const char *want)
 {
         struct json_object *mode;
         int64_t code;
@@ -234,7 +234,7 @@ static bool match_one(enum filter_key key, const struct container *c, const char
         case FILTER_ANCESTOR:
                 return match_ancestor(c, want);
         case FILTER_NETWORK:
-                mode = get(get(c->config, "HostConfig"), "NetworkMode");
+                mode = get(get(container_config(c), "HostConfig"), "NetworkMode");
                 return strcmp(mode ? json_object_get_string(mode) : "none", want) == 0;
         case FILTER_VOLUME:
                 return match_volume(c, want);
@@ -265,8 +265,7 @@ static bool match_names(const struct container_filter *f, const struct container
         return false;
 }
 
-static bool match_key(const struct container_filter *f, enum filter_key key,
-                      const struct container *c)
+static bool match_key(const struct container_filter *f, enum filter_key key, struct container *c)
 {
         const struct strv *v = &f->values[key];
         bool all = key == FILTER_LABEL;
@@ -278,7 +277,7 @@ static bool match_key(const struct container_filter *f, enum filter_key key,
         return v->n == 0 || all;
 }
 
-bool container_filter_match(const struct container_filter *f, const struct container *c)
+bool container_filter_match(const struct container_filter *f, struct container *c)
 {
         if (f->before_ns && c->created_ns >= f->before_ns)
                 return false;
