@@ -395,8 +395,6 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
         if (a->stop_timeout < -1)
                 a->stop_timeout = INT32_MAX; /* Docker's "wait for ever" */
         a->options->stop_timeout = a->stop_timeout;
-        a->options->detach = a->detach;
-        a->options->sig_proxy = a->sig_proxy;
         if (r >= 0)
                 r = merge_env(a, reterr);
         if (r >= 0)

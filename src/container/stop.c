@@ -24,7 +24,6 @@
 #include <unistd.h>
 
 #define DEFAULT_STOP_TIMEOUT 10
-#define START_PATIENCE_NS    50000000LL
 
 static int not_running(const struct container *c, struct err **reterr)
 {

@@ -11,7 +11,6 @@
  *   3     STATUS, SOCK_SEQPACKET: one JSON object per datagram, monitor → kelp
  *   4     ATTACH, SOCK_STREAM, or /dev/null when detached: the first attached client
  *   5     REQUEST (exec only): a memfd with the JSON of the exec request
- *   6…    preserved descriptors (--preserve-fds), if any
  *
  * STATUS messages, in order:
  *   {"event":"started","pid":N}                       the program runs
@@ -28,10 +27,9 @@
  */
 #include <stdint.h>
 
-#define MONITOR_FD_STATUS   3
-#define MONITOR_FD_ATTACH   4
-#define MONITOR_FD_REQUEST  5
-#define MONITOR_FD_PRESERVE 6
+#define MONITOR_FD_STATUS  3
+#define MONITOR_FD_ATTACH  4
+#define MONITOR_FD_REQUEST 5
 
 enum attach_type {
         ATTACH_STDIN = 0,

@@ -15,7 +15,6 @@ struct run_options *run_options_new(void)
         struct run_options *o = xnew(struct run_options);
 
         o->stop_timeout = -1;
-        o->sig_proxy = true;
         return o;
 }
 

@@ -20,7 +20,7 @@ struct run_options {
         /* identity */
         char *name, *image, *rootfs, *cidfile, *pidfile, *hostname, *domainname;
         struct strv labels, annotations;
-        bool rm, replace, detach;
+        bool rm, replace;
         /* process */
         struct strv command, env, groups; /* env: whole assignments, files already read */
         char *entrypoint;                 /* NULL: the image's; "" : none */
@@ -46,7 +46,6 @@ struct run_options {
         char *stop_signal;
         int64_t stop_timeout; /* -1: default */
         uint32_t timeout;
-        bool sig_proxy;
         /* logs */
         char *log_driver;
         struct strv log_opts;
