@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define MOUNTINFO_MAX     (4 << 20)
 #define DEATH_PATIENCE_MS 10000
 #define CODE_KILLED       137
 
@@ -94,8 +95,23 @@ static void kill_and_wait(int pidfd)
         (void)poll(&p, 1, DEATH_PATIENCE_MS);
 }
 
+/*
+ * Kernels before 6.11 know a namespace by its inode number only, and hand that out again: the mount namespace of a process may bear the
+ * number of one that is gone. What is mounted there tells: every container has files of its own directory in it.
+ */
+static bool has_mounts_of(uint32_t pid, const char *container_id)
+{
+        AUTO_FREE char *text = NULL;
+        char path[40], needle[80];
+
+        (void)snprintf(path, sizeof(path), "/proc/%u/mountinfo", pid);
+        (void)snprintf(needle, sizeof(needle), "containers/%s/", container_id);
+        return io_read_file(AT_FDCWD, path, MOUNTINFO_MAX, &text, NULL, NULL) >= 0 &&
+               strstr(text, needle);
+}
+
 /* Processes in the container's mount namespace: what is left of one without a PID namespace of its own. */
-static void kill_in_mount_ns(uint64_t id)
+static void kill_in_mount_ns(uint64_t id, const char *container_id)
 {
         DIR *dir = opendir("/proc");
 
@@ -109,20 +125,20 @@ static void kill_in_mount_ns(uint64_t id)
                         continue;
                 pidfd = sys_pidfd_open((pid_t)pid, 0);
                 /* Looked at after the descriptor was opened: it is this process that is in the namespace, not a former one. */
-                if (pidfd >= 0 && mount_ns_id((pid_t)pid) == id)
+                if (pidfd >= 0 && mount_ns_id((pid_t)pid) == id && has_mounts_of(pid, container_id))
                         kill_and_wait(pidfd);
         }
         (void)closedir(dir);
 }
 
-static void kill_leftovers(const struct run_record *run)
+static void kill_leftovers(const struct run_record *run, const char *container_id)
 {
         AUTO_CLOSE int pidfd = process_open(&run->process, NULL);
 
         if (pidfd >= 0)
                 kill_and_wait(pidfd);
         if (run->mount_ns && strcmp(run->process.boot_id, process_boot_id()) == 0)
-                kill_in_mount_ns(run->mount_ns);
+                kill_in_mount_ns(run->mount_ns, container_id);
 }
 
 /* Under the container's lock. Nobody else can have started it meanwhile. */
@@ -144,7 +160,7 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
                 return 0;
         }
         same_boot = strcmp(run.process.boot_id, process_boot_id()) == 0;
-        kill_leftovers(&run);
+        kill_leftovers(&run, c->id);
         (void)snprintf(socket, sizeof(socket), "%s.sock", c->id);
         (void)unlinkat(d->runtime_fd, socket, 0);
         if (container_auto_remove(c)) {
