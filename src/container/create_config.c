@@ -49,8 +49,9 @@ static void add_command(struct creation *k, struct json_object *c)
         /* Another entry point does not go with the image's arguments. */
         const struct strv *cmd = o->command.n > 0 || o->entrypoint ? &o->command : &k->config.cmd;
 
-        if (!str_empty(o->entrypoint))
-                strv_add(&own, o->entrypoint);
+        if (o->entrypoint)
+                (void)run_entrypoint_parse(o->entrypoint, &own,
+                                           NULL); /* the spec's builder complains */
         (void)json_object_object_add(c, "Cmd", cmd->n > 0 ? json_from_strv(cmd) : NULL);
         (void)json_object_object_add(c, "Entrypoint",
                                      entrypoint->n > 0 ? json_from_strv(entrypoint) : NULL);

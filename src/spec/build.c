@@ -19,8 +19,7 @@
 
 /* ---- process ---- */
 
-/* Podman's form of several words: a JSON array of strings. */
-static int build_entrypoint(const char *value, struct strv *args, struct err **reterr)
+int run_entrypoint_parse(const char *value, struct strv *args, struct err **reterr)
 {
         AUTO_JSON *doc = NULL;
         AUTO_JSON *wrap = NULL;
@@ -47,7 +46,7 @@ static int build_args(const struct run_options *o, const struct image_config *im
         int r = 0;
 
         if (o->entrypoint)
-                r = build_entrypoint(o->entrypoint, args, reterr);
+                r = run_entrypoint_parse(o->entrypoint, args, reterr);
         else
                 strv_copy(args, &image->entrypoint);
         if (r < 0)

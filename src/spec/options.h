@@ -60,6 +60,8 @@ int run_mount_parse_mount(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --mount type=…,… */
 int run_mount_parse_tmpfs(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --tmpfs DST[:OPTS] */
+/* --entrypoint: one word, none (""), or Podman's form of several, a JSON array of strings. Appends to @ret. */
+int run_entrypoint_parse(const char *value, struct strv *ret, struct err **reterr);
 void run_mount_release(struct run_mount *m);
 
 /* The image's part, from its resolved run description. */

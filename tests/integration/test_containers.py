@@ -461,6 +461,13 @@ def test_inspect_fields(kelp, busybox):
     assert c["HostConfig"]["RestartPolicy"] == {"Name": "no", "MaximumRetryCount": 0}
 
 
+def test_inspect_of_an_entry_point_of_several_words(kelp, busybox):
+    kelp.ok("create", "--name", "c", "--entrypoint", '["sh", "-c"]', busybox, "echo hi")
+    c = kelp.json("inspect", "c")[0]
+    assert c["Config"]["Entrypoint"] == ["sh", "-c"] and c["Config"]["Cmd"] == ["echo hi"]
+    assert (c["Path"], c["Args"]) == ("sh", ["-c", "echo hi"])
+
+
 def test_a_thousand_are_listed_quickly(kelp, busybox):
     begin = time.monotonic()
     kelp.ok("ps", "-a")
