@@ -288,9 +288,7 @@ int json_opt_strv(const struct json_at *at, const char *key, struct strv *ret, s
                         return r;
                 strv_add(&v, s);
         }
-        strv_release(ret);
-        *ret = v;
-        v = (struct strv){0};
+        strv_copy(ret, &v);
         return 0;
 }
 

@@ -49,7 +49,7 @@ int json_get_u64(const struct json_at *at, const char *key, uint64_t *ret, struc
 int json_opt_u64(const struct json_at *at, const char *key, uint64_t *ret, struct err **reterr);
 int json_opt_i64(const struct json_at *at, const char *key, int64_t *ret, struct err **reterr);
 int json_opt_u32(const struct json_at *at, const char *key, uint32_t *ret, struct err **reterr);
-/* Array of strings; what *ret held before is released. */
+/* Array of strings, appended to what *ret holds; nothing is added on failure. */
 int json_opt_strv(const struct json_at *at, const char *key, struct strv *ret, struct err **reterr);
 int json_value_string(const struct json_at *at, const char **ret, struct err **reterr);
 /* "a.b[3]: expected a string" etc. as ERR_INVALID. */

@@ -553,6 +553,23 @@ def test_rmi_of_a_running_container(kelp, probe):
     kelp.ok("rmi", "probe")
 
 
+def test_rmi_leaves_what_other_images_and_containers_use(kelp, probe):
+    """Three images without a common layer, two of them with a container, one without: the fourth's removal touches none."""
+    others = [Image([write_tar([entry("./", "dir"), entry("bin", "dir"), entry("bin/x", data=str(i), mode=0o755)])])
+              for i in range(3)]
+    load(kelp, archive(oci_files(*[(image, f"n{i}:1") for i, image in enumerate(others)])))
+    kelp.ok("create", "--name", "a", "n0:1", "/bin/x")
+    kelp.ok("create", "--name", "b", probe, "echo", "still")
+    before = {p.name for p in (kelp.root / "layers").iterdir()}
+    kelp.ok("rmi", "n2:1")
+    gone = before - {p.name for p in (kelp.root / "layers").iterdir()}
+    assert len(gone) == 1
+    assert kelp.ok("start", "-a", "b") == "still"
+    for name in ("n0:1", "n1:1"):
+        kelp.ok("save", "-o", kelp.work / "saved.tar", name)
+    kelp.ok("rm", "a", "b")
+
+
 def test_files_of_other_ids_are_deleted(kelp):
     load(kelp, archive(oci_files((Image([BASE]), "web:1"))))
     kelp.ok("rmi", "web:1")

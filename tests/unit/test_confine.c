@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -36,6 +37,24 @@ static int attempt_queue_thread(pid_t victim)
         siginfo_t info = {.si_signo = SIGKILL, .si_code = SI_QUEUE};
 
         return syscall(SYS_rt_tgsigqueueinfo, victim, victim, SIGKILL, &info) < 0 ? errno : 0;
+}
+
+static int attempt_own(pid_t victim)
+{
+        return fcntl(STDIN_FILENO, F_SETOWN, victim) < 0 ? errno : 0;
+}
+
+static int attempt_own_signal(pid_t victim)
+{
+        (void)victim;
+        return fcntl(STDIN_FILENO, F_SETSIG, SIGKILL) < 0 ? errno : 0;
+}
+
+static int attempt_limit(pid_t victim)
+{
+        struct rlimit none = {0};
+
+        return prlimit(victim, RLIMIT_CORE, &none, NULL) < 0 ? errno : 0;
 }
 
 static int attempt_socket(pid_t victim)
@@ -99,6 +118,9 @@ static void test_others_are_out_of_reach(void **state)
                        {"tgkill", attempt_tgkill},
                        {"rt_sigqueueinfo", attempt_queue},
                        {"rt_tgsigqueueinfo", attempt_queue_thread},
+                       {"fcntl F_SETOWN", attempt_own},
+                       {"fcntl F_SETSIG", attempt_own_signal},
+                       {"prlimit64", attempt_limit},
                        {"socket", attempt_socket},
                        {"fork", attempt_fork},
                        {"execve", attempt_execute}};

@@ -144,15 +144,16 @@ static void test_getters(void **state)
         assert_ok(json_opt_i64(&root, "i", &i, &e), e);
         assert_int_equal(i, -5);
         assert_ok(json_opt_strv(&root, "v", &v, &e), e);
-        assert_int_equal(v.n, 2);
-        assert_string_equal(v.v[1], "b");
+        assert_int_equal(v.n, 3); /* appended */
+        assert_string_equal(v.v[0], "old");
+        assert_string_equal(v.v[2], "b");
         assert_ok(json_opt_string(&root, "n", &absent, &e), e);
         assert_ok(json_opt_string(&root, "none", &absent, &e), e);
         assert_string_equal(absent, "kept");
         assert_ok(json_opt_u32(&root, "n", &u32, &e), e);
         assert_int_equal(u32, 7);
         assert_ok(json_opt_strv(&root, "none", &v, &e), e);
-        assert_int_equal(v.n, 2);
+        assert_int_equal(v.n, 3);
 }
 
 static void test_errors_name_the_path(void **state)
