@@ -3,8 +3,10 @@
 /* run_internal — one run of a container: run.c (its life and end) and run_start.c (up to the program running). */
 #include "launch/launch.h"
 #include "monitor/monitor.h"
+#include "spec/spec.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct err;
@@ -21,6 +23,8 @@ struct run {
         struct session *session;
         struct log_writer *log;
         struct launched p;
+        int targets[SPEC_NS_COUNT]; /* pidfds of those whose namespaces it shares */
+        size_t n_targets;
         struct loop_source *kill_timer;
         int stop_signal;
         uint32_t stop_timeout, timeout;

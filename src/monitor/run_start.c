@@ -10,11 +10,11 @@
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/path.h"
+#include "base/sys.h"
 #include "logs/logs.h"
 #include "monitor/record.h"
 #include "monitor/run_internal.h"
 #include "monitor/session.h"
-#include "spec/spec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -87,8 +87,14 @@ static void make_absolute(const struct dirs *d, char **path)
         *path = joined;
 }
 
-/* The namespaces of a container that runs now. */
-static int join_one(const struct dirs *d, struct spec *s, const char *join, struct err **reterr)
+static int not_running(const char *id, struct err **reterr)
+{
+        return err_new(reterr, ERR_BUSY,
+                       "container %.12s, whose namespaces it shares, is not running", id);
+}
+
+/* The namespaces of a container that runs now. They are opened by its number later: see joined_still_run(). */
+static int join_one(struct run *run, struct spec *s, const char *join, struct err **reterr)
 {
         static const char *const files[SPEC_NS_COUNT] = {
             [SPEC_NS_USER] = "user",     [SPEC_NS_MOUNT] = "mnt", [SPEC_NS_PID] = "pid",
@@ -98,19 +104,39 @@ static int join_one(const struct dirs *d, struct spec *s, const char *join, stru
         unsigned ns = (unsigned)(join[0] - '0');
         const char *id = join[0] ? join + 2 : "";
         AUTO_FREE char *path = xasprintf("containers/%s", id);
-        AUTO_CLOSE int dir = -EBADF, pidfd = -EBADF;
+        AUTO_CLOSE int dir = -EBADF;
         struct run_record rec;
+        int pidfd = -EBADF;
 
         if (ns >= SPEC_NS_COUNT || join[1] != ':' || !str_is_hex(id, 64))
                 return err_new(reterr, ERR_USAGE, "'%s' names no namespace of a container", join);
-        dir = openat(d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (run->n_targets == ARRAY_SIZE(run->targets))
+                return err_new(reterr, ERR_USAGE, "more namespaces to share than there are");
+        dir = openat(run->d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (dir >= 0 && run_record_read(dir, &rec, NULL) > 0)
                 pidfd = process_open(&rec.process, NULL);
         if (pidfd < 0)
-                return err_new(reterr, ERR_BUSY,
-                               "container %.12s, whose namespaces it shares, is not running", id);
+                return not_running(id, reterr);
+        run->targets[run->n_targets++] = pidfd;
         free(s->ns[ns].path);
         s->ns[ns].path = xasprintf("/proc/%d/ns/%s", (int)rec.process.pid, files[ns]);
+        return 0;
+}
+
+static void let_go_of_targets(struct run *run)
+{
+        while (run->n_targets > 0)
+                (void)fd_close(run->targets[--run->n_targets]);
+}
+
+/* While its pidfd answers, a process has its number: what was opened by the number before is its own. */
+static int joined_still_run(struct run *run, struct err **reterr)
+{
+        for (size_t i = 0; i < run->n_targets; i++) {
+                if (sys_pidfd_send_signal(run->targets[i], 0) == -ESRCH)
+                        return not_running(run->a->joins.v[i] + 2, reterr);
+        }
+        let_go_of_targets(run);
         return 0;
 }
 
@@ -130,7 +156,7 @@ static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
         make_absolute(run->d, &s->work);
         make_absolute(run->d, &s->root_path);
         for (size_t i = 0; i < run->a->joins.n; i++) {
-                r = join_one(run->d, s, run->a->joins.v[i], reterr);
+                r = join_one(run, s, run->a->joins.v[i], reterr);
                 if (r < 0)
                         return r;
         }
@@ -220,6 +246,8 @@ static int launch(struct run *run, const struct spec *s, struct streams *streams
         if (cache_fd < 0)
                 return cache_fd;
         r = launch_plan_new(s, run->d->root_fd, cache_fd, &plan, reterr);
+        if (r >= 0)
+                r = joined_still_run(run, reterr);
         if (r < 0)
                 return r;
         if (passes_through(run)) {
@@ -300,10 +328,9 @@ int run_start(struct run *run, struct err **reterr)
                 r = open_log(run, reterr);
         if (r >= 0)
                 r = monitor_enter(run->d, reterr);
-        if (r < 0)
-                return r;
         run->started_ns = clock_now_ns();
-        r = own_files(run, s, reterr);
+        if (r >= 0)
+                r = own_files(run, s, reterr);
         if (r >= 0)
                 r = launch(run, s, &streams, reterr);
         if (r >= 0) {
@@ -320,5 +347,6 @@ int run_start(struct run *run, struct err **reterr)
         if (r >= 0 && passes_through(run))
                 r = let_go_of_stdio(reterr);
         streams_close(&streams);
+        let_go_of_targets(run);
         return r;
 }
