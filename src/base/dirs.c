@@ -147,6 +147,11 @@ int dirs_open(const char *root_option, struct dirs **ret, struct err **reterr)
         if (r < 0)
                 return r;
         d->root_fd = path_mkdir_open(AT_FDCWD, d->root, 0700, reterr);
+        if (d->root_fd == -EACCES || d->root_fd == -EPERM || d->root_fd == -EROFS)
+                return err_hint(
+                    reterr, d->root_fd,
+                    "images and containers need a place of your own: is HOME right "
+                    "(su and sudo may keep another's)? or set KELP_ROOT, or use --root");
         if (d->root_fd < 0)
                 return d->root_fd;
         r = dirs_open_runtime(d, reterr);

@@ -103,6 +103,8 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                 strv_add(&o.command, operands->v[i]);
         if (r >= 0)
                 r = exec_in(cli, a, c, &o, reterr);
+        if (r < 0)
+                r = cli_hint_misplaced(operands, "container", r, reterr);
         strv_release(&o.env);
         strv_release(&o.command);
         return r;

@@ -25,6 +25,37 @@ static const struct opt_section run_sections[] = {
     {0},
 };
 
+#define NO_PORTS                                                                                   \
+        "this version publishes no ports: with --network host those of the container are the "     \
+        "host's"
+#define NO_LIMITS "this version sets no limits but --ulimit, --shm-size and the size of a --tmpfs"
+#define NO_FETCH  "this version fetches no images: 'kelp load' and 'kelp import' add them from files"
+#define NO_HEALTH "this version runs no health checks"
+static const struct opt_absent run_absent[] = {
+    {"publish", 'p', NO_PORTS},
+    {"publish-all", 'P', NO_PORTS},
+    {"expose", 0, NO_PORTS},
+    {"memory", 'm', NO_LIMITS},
+    {"memory-swap", 0, NO_LIMITS},
+    {"memory-reservation", 0, NO_LIMITS},
+    {"cpus", 0, NO_LIMITS},
+    {"cpu-shares", 'c', NO_LIMITS},
+    {"cpu-quota", 0, NO_LIMITS},
+    {"cpuset-cpus", 0, NO_LIMITS},
+    {"pids-limit", 0, NO_LIMITS},
+    {"pull", 0, NO_FETCH},
+    {"platform", 0, "this version runs an image as what it is, and fetches none"},
+    {"gpus", 0, "this version has --device, which gives a container devices of the host"},
+    {"restart", 0,
+     "this version restarts nothing: a service manager can run 'kelp run' in the foreground"},
+    {"volumes-from", 0, "this version has no volumes: name the directories with -v"},
+    {"health-cmd", 0, NO_HEALTH},
+    {"health-interval", 0, NO_HEALTH},
+    {"health-retries", 0, NO_HEALTH},
+    {"health-timeout", 0, NO_HEALTH},
+    {0},
+};
+
 static int run_create(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         struct run_args *a = args;
@@ -99,7 +130,7 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
                 (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
         r = container_start(cli->dirs, c, &start, &io, reterr);
         if (r < 0)
-                return start_failed(cli, a, c, r);
+                return start_failed(cli, a, c, cli_hint_misplaced(operands, "image", r, reterr));
         if (!a->detach)
                 return run_foreground(cli, a, c, &io, reterr);
         foreground_leave(&io);
@@ -112,6 +143,7 @@ const struct verb verb_run_container = {
     .operands = "IMAGE [COMMAND] [ARG...]",
     .summary = "Create a container and run a command in it",
     .sections = run_sections,
+    .absent = run_absent,
     .args_size = sizeof(struct run_args),
     .init = run_args_init,
     .release = run_args_release,
@@ -126,6 +158,7 @@ const struct verb verb_create = {
     .operands = "IMAGE [COMMAND] [ARG...]",
     .summary = "Create a container without starting it",
     .sections = create_sections,
+    .absent = run_absent,
     .args_size = sizeof(struct run_args),
     .init = run_args_init,
     .release = run_args_release,

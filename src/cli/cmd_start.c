@@ -79,8 +79,12 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
         if (r < 0)
                 return r;
         if (c->status == CONTAINER_RUNNING)
-                return err_new(reterr, ERR_BUSY,
-                               "container '%s' is running already: only a start can attach", name);
+                return err_hint(
+                    reterr,
+                    err_new(reterr, ERR_BUSY,
+                            "container '%s' is running already: only a start can attach", name),
+                    "'kelp logs -f %s' follows its output, 'kelp exec -it %s sh' enters it", name,
+                    name);
         root = json_root(c->config, "config.json");
         config = json_key(&root, "Config");
         r = json_opt_bool(&config, "Tty", &fg.terminal, reterr);

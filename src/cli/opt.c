@@ -154,20 +154,32 @@ static int store(const struct cursor *c, const struct opt_section *s, const stru
         return 0;
 }
 
-static int unknown_long(const struct opt_section *sections, const char *name, size_t len,
+/* NULL: nothing is known about such an option. */
+static const char *absent_hint(const struct opt_absent *absent, const char *name, char short_name)
+{
+        for (const struct opt_absent *a = absent; a && a->name; a++) {
+                if (name ? strcmp(a->name, name) == 0 : a->short_name == short_name)
+                        return a->hint;
+        }
+        return NULL;
+}
+
+static int unknown_long(const struct opt_parse_opts *parse, const char *name, size_t len,
                         struct err **reterr)
 {
         AUTO_FREE char *word = xstrndup(name, len);
         const char *names[256];
-        const char *closest;
+        const char *closest, *absent = absent_hint(parse->absent, word, 0);
         size_t n = 0;
         int r;
 
-        for (const struct opt_section *s = sections; s && s->opts; s++) {
+        for (const struct opt_section *s = parse->sections; s && s->opts; s++) {
                 for (const struct opt *o = s->opts; o->name && n < ARRAY_SIZE(names); o++)
                         names[n++] = o->name;
         }
         r = err_new(reterr, ERR_USAGE, "unknown option '--%s'", word);
+        if (absent)
+                return err_hint(reterr, r, "%s", absent);
         closest = opt_closest(word, names, n);
         if (closest)
                 return err_hint(reterr, r, "did you mean '--%s'?", closest);
@@ -187,7 +199,7 @@ static int parse_long(struct cursor *c, const char *arg, struct err **reterr)
                 return 0;
         }
         if (!o)
-                return unknown_long(c->parse->sections, name, len, reterr);
+                return unknown_long(c->parse, name, len, reterr);
         if (!value && !takes_value(o))
                 value = "true";
         if (!value)
@@ -196,6 +208,19 @@ static int parse_long(struct cursor *c, const char *arg, struct err **reterr)
                 return err_new(reterr, ERR_USAGE, "option '--%s' needs a value: %s", o->name,
                                types[o->type].expected);
         return store(c, s, o, value, reterr);
+}
+
+static int unknown_short(const struct opt_parse_opts *parse, char name, const char *arg,
+                         struct err **reterr)
+{
+        const char *absent = absent_hint(parse->absent, NULL, name);
+        int r;
+
+        if (arg[2])
+                r = err_new(reterr, ERR_USAGE, "unknown option '-%c' in '%s'", name, arg);
+        else
+                r = err_new(reterr, ERR_USAGE, "unknown option '-%c'", name);
+        return err_hint(reterr, r, "%s", absent ? absent : "--help lists the options");
 }
 
 /* One argument of short options: booleans cluster, the first one that takes a value takes the rest. */
@@ -211,10 +236,8 @@ static int parse_short(struct cursor *c, const char *arg, struct err **reterr)
                         c->help = true;
                         return 0;
                 }
-                if (!o) {
-                        r = err_new(reterr, ERR_USAGE, "unknown option '-%c' in '%s'", *p, arg);
-                        return err_hint(reterr, r, "--help lists the options");
-                }
+                if (!o)
+                        return unknown_short(c->parse, *p, arg, reterr);
                 if (p[1] == '=')
                         value = p + 2;
                 else if (takes_value(o))

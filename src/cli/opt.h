@@ -58,11 +58,20 @@ struct opt_section {
         bool deref;        /* or of a pointer to it */
 };
 
+/* An option that users of other engines will try and that is not there, with what helps instead. A list ends with one whose name
+ * is NULL. */
+struct opt_absent {
+        const char *name;
+        char short_name; /* 0: none */
+        const char *hint;
+};
+
 struct opt_parse_opts {
         const struct opt_section *sections;
         bool
             options_first; /* stop at the first operand: what follows belongs to the container's command */
         bool *ret_help; /* --help or -h (unless the tables use it) was met; parsing ends there */
+        const struct opt_absent *absent; /* may be NULL */
 };
 /* @argv: NULL-terminated, without the verb. Operands go to @ret_rest, in order. */
 int opt_parse(const struct opt_parse_opts *o, void *args, char *const *argv, struct strv *ret_rest,

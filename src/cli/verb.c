@@ -54,6 +54,38 @@ bool verb_is_noun(const char *word)
         return false;
 }
 
+/* What users of other engines will type and what this version answers; the closest word would lead them astray. */
+static const struct {
+        const char *name, *hint;
+} absent_verbs[] = {
+    {"pull", "it fetches no images: 'kelp load' and 'kelp import' add them from files"},
+    {"push", "it sends no images: 'kelp save' writes them to files"},
+    {"login", "it talks to no registry: images come from files, by 'kelp load'"},
+    {"search", "it talks to no registry: images come from files, by 'kelp load'"},
+    {"build",
+     "images come from files: 'kelp load', or 'kelp import --change …' of a root file system"},
+    {"commit", "'kelp import --change …' makes an image of a root file system's tar"},
+    {"restart", "'kelp stop NAME && kelp start NAME'"},
+    {"attach", "'kelp logs -f NAME' follows its output, 'kelp exec -it NAME sh' enters it"},
+    {"cp", "'kelp exec NAME tar -c PATH | tar -x' copies out, 'kelp exec -i NAME tar -x' in"},
+    {"export", "'kelp exec NAME tar -c --one-file-system /' writes its files"},
+    {"top", "'kelp exec NAME ps' lists its processes, where the image has a ps"},
+    {"stats", "'kelp inspect --format {{.State.Pid}} NAME' names a process to look at"},
+    {"rename", "the name is given at the start: --name, with --replace where it is taken"},
+    {"volume", "directories of the host serve: -v /path/of/the/host:/path"},
+    {"network", "it has --network none (the default) and --network host"},
+    {"compose", "each service is a 'kelp run' of its own"},
+};
+
+static const char *absent_verb_hint(const char *word)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(absent_verbs); i++) {
+                if (strcmp(absent_verbs[i].name, word) == 0)
+                        return absent_verbs[i].hint;
+        }
+        return NULL;
+}
+
 static int unknown_verb(char *const *argv, struct err **reterr)
 {
         bool noun = verb_is_noun(argv[0]) && argv[1];
@@ -67,6 +99,10 @@ static int unknown_verb(char *const *argv, struct err **reterr)
         {
                 for (const char *const *name = (*v)->names; *name && n < NAMES_MAX; name++)
                         names[n++] = *name;
+        }
+        if (absent_verb_hint(argv[noun])) {
+                r = err_new(reterr, ERR_USAGE, "this version has no command '%s'", typed);
+                return err_hint(reterr, r, "%s", absent_verb_hint(argv[noun]));
         }
         closest = opt_closest(typed, names, n);
         r = err_new(reterr, ERR_USAGE, "unknown command '%s'", typed);
@@ -111,8 +147,10 @@ static int parse_and_run(const struct verb *v, struct cli *cli, void *args, stru
 {
         AUTO_STRV operands = {0};
         bool help = false;
-        struct opt_parse_opts o = {
-            .sections = v->sections, .options_first = v->options_first, .ret_help = &help};
+        struct opt_parse_opts o = {.sections = v->sections,
+                                   .absent = v->absent,
+                                   .options_first = v->options_first,
+                                   .ret_help = &help};
         int r;
 
         r = opt_parse(&o, args, cli->argv, &operands, reterr);
@@ -209,6 +247,14 @@ int cli_dirs(struct cli *cli, struct dirs **ret, struct err **reterr)
         }
         *ret = cli->dirs;
         return 0;
+}
+
+int cli_hint_misplaced(const struct strv *operands, const char *what, int r, struct err **reterr)
+{
+        if (operands->n < 2 || operands->v[1][0] != '-' || err_kind(*reterr) != ERR_EXEC_MISSING)
+                return r;
+        return err_hint(reterr, r, "options come before the %s; what follows it is the command",
+                        what);
 }
 
 int cli_report(const struct cli *cli, struct err **err)

@@ -34,6 +34,7 @@ struct verb {
         const char *summary;  /* one line, imperative, capital, no full stop */
         const char *details;  /* further lines of --help; may be NULL */
         const struct opt_section *sections; /* NULL: no options */
+        const struct opt_absent *absent;    /* options of other engines; may be NULL */
         size_t args_size;
         void (*init)(void *args);    /* defaults that are not zero; may be NULL */
         void (*release)(void *args); /* what opt_release() does not free; may be NULL */
@@ -58,5 +59,7 @@ void verb_print_noun(const char *noun, FILE *f); /* kelp image --help */
 
 /* The data root, opened on first use: verbs that need no files cost none. */
 int cli_dirs(struct cli *cli, struct dirs **ret, struct err **reterr);
+/* "run IMAGE -it sh": where the error is that the command does not exist, says that options come before @what. Returns r. */
+int cli_hint_misplaced(const struct strv *operands, const char *what, int r, struct err **reterr);
 /* For verbs that go on after a failure (rm a b c): prints *err, frees and empties it; returns the exit code of its kind. */
 int cli_report(const struct cli *cli, struct err **err);

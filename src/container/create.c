@@ -35,7 +35,8 @@ static int name_conflict(const char *name, const char *id, struct err **reterr)
         int r = err_new(reterr, ERR_EXISTS,
                         "the container name '/%s' is already in use by container '%s'", name, id);
 
-        return err_hint(reterr, r, "remove or rename that container, or use --replace");
+        return err_hint(reterr, r, "remove that container first (kelp rm %s), or use --replace",
+                        name);
 }
 
 static int replace_existing(const struct dirs *d, const char *id, struct err **reterr)

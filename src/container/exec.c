@@ -100,7 +100,9 @@ static int exec_prepare(const struct dirs *d, struct container *c, const struct 
         if (o->command.n == 0)
                 return err_new(reterr, ERR_USAGE, "no command given");
         if (c->status != CONTAINER_RUNNING)
-                return err_new(reterr, ERR_BUSY, "container '%s' is not running", c->name);
+                return err_hint(reterr,
+                                err_new(reterr, ERR_BUSY, "container '%s' is not running", c->name),
+                                "start it first: kelp start %s", c->name);
         dir = container_dir(d, c, reterr);
         if (dir < 0)
                 return dir;

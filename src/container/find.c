@@ -111,7 +111,9 @@ int container_find(const struct dirs *d, const char *name, struct container **re
                         r = load_by_id(d, id, ret, reterr);
         }
         if (r == 0)
-                return err_new(reterr, ERR_NOT_FOUND, "no such container: %s", name);
+                return err_hint(reterr,
+                                err_new(reterr, ERR_NOT_FOUND, "no such container: %s", name),
+                                "'kelp ps -a' lists those there are");
         return r < 0 ? r : 0;
 }
 

@@ -89,10 +89,26 @@ void store_name_release(struct store_name *n)
         *n = (struct store_name){0};
 }
 
+/* In the name proper: a tag may have them. */
+static bool has_capitals(const char *name)
+{
+        const char *slash = strrchr(name, '/');
+        const char *last = slash ? slash + 1 : name;
+
+        for (const char *p = name; *p && !(p >= last && (*p == ':' || *p == '@')); p++) {
+                if (*p >= 'A' && *p <= 'Z')
+                        return true;
+        }
+        return false;
+}
+
 static int no_such_image(const char *name, struct err **reterr)
 {
         int r = err_new(reterr, ERR_NOT_FOUND, "no such image: %s", name);
 
+        if (has_capitals(name))
+                return err_hint(reterr, r,
+                                "names of images are lower case: 'kelp images' lists them");
         return err_hint(reterr, r,
                         "'kelp images' lists what is there; 'kelp load' and 'kelp import' add "
                         "images from files");

@@ -47,6 +47,15 @@ def test_help_of_nouns(kelp):
     (["ps", "--nosuchthing"], "ps: unknown option '--nosuchthing'", "--help"),
     (["run"], "too few arguments", "usage: kelp run [OPTIONS] IMAGE"),
     (["ps", "x"], "too many arguments", "usage: kelp ps [OPTIONS]"),
+    (["pull", "debian"], "this version has no command 'pull'", "kelp load"),
+    (["container", "restart", "x"], "no command 'container restart'", "kelp stop NAME"),
+    (["volume", "ls"], "no command 'volume'", "-v /path"),
+    (["run", "-p", "80:80", "x"], "run: unknown option '-p'", "publishes no ports: with --network host"),
+    (["run", "-itp", "80:80", "x"], "run: unknown option '-p' in '-itp'", "publishes no ports"),
+    (["create", "--memory=1g", "x"], "create: unknown option '--memory'", "sets no limits"),
+    (["run", "Debian:X"], "no such image: Debian:X", "names of images are lower case"),
+    (["run", "debian:X"], "no such image: debian:X", "kelp load"),
+    (["logs", "nosuch"], "no such container: nosuch", "kelp ps -a"),
     (["--nope"], "unknown option '--nope'", None),
     (["run", "--network", "bridge", "x"], "mode 'bridge'", "--network none"),
     (["run", "--shm-size", "lots", "x"], "option '--shm-size': invalid value 'lots'", None),
@@ -78,6 +87,23 @@ def test_errors_name_the_object_and_help(kelp, args, message, hint):
     assert "-- command" not in result.err
     if hint:
         assert any(l.startswith("hint: ") and hint in l for l in lines[1:]), result
+
+
+def test_options_behind_the_image_are_explained(kelp, probe):
+    kelp.fails("run", "--rm", probe, "-it", "sh", code=127, match="hint: options come before the image")
+    assert "hint" not in kelp.fails("run", "--rm", probe, "nosuch", code=127).err
+    kelp.ok("run", "-d", "--name", "c", probe, "pause")
+    kelp.fails("exec", "c", "-it", "sh", code=127, match="hint: options come before the container")
+    kelp.fails("start", "-a", "c", code=125, match="hint: 'kelp logs -f c'")
+    kelp.fails("run", "--name", "c", probe, "true", code=125, match="hint: .*kelp rm c")
+    kelp.ok("rm", "-f", "-t", "0", "c")
+    kelp.ok("create", "--name", "c", probe, "true")
+    kelp.fails("exec", "c", "true", code=125, match="hint: .*kelp start c")
+
+
+def test_a_root_that_belongs_to_another_is_explained(kelp):
+    """What sudo -u and su without - lead to: HOME is another user's."""
+    kelp.fails("ps", env={"KELP_ROOT": None, "XDG_DATA_HOME": None, "HOME": "/usr"}, code=125, match="hint: .*is HOME right")
 
 
 @pytest.mark.parametrize("verb", ["start", "stop", "kill", "rm", "wait", "logs"])

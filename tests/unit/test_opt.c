@@ -187,6 +187,34 @@ static void test_values(void **state)
         release(&p);
 }
 
+/* Another engine's option: the hint says what helps, however near a name of ours is. */
+static void test_absent(void **state)
+{
+        static const struct opt_absent absent[] = {
+            {"volum", 'Q', "no volum: use a path"}, {"lonely", 0, "never alone"}, {0}};
+        static const struct {
+                const char *argv[2];
+                const char *message, *hint;
+        } cases[] = {
+            {{"--volum=x"}, "unknown option '--volum'", "no volum: use a path"},
+            {{"-Q"}, "unknown option '-Q'", "no volum: use a path"},
+            {{"-Z"}, "unknown option '-Z'", "--help lists the options"},
+            {{"--volumm"}, "unknown option '--volumm'", "did you mean '--volume'?"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+                struct opt_parse_opts o = {.sections = sections, .absent = absent};
+                AUTO_STRV rest = {0};
+                AUTO_ERR struct err *e = NULL;
+                struct args a = {0};
+
+                assert_int_equal(opt_parse(&o, &a, (char *const *)cases[i].argv, &rest, &e),
+                                 -EINVAL);
+                assert_string_equal(err_message(e), cases[i].message);
+                assert_string_equal(err_hint_text(e), cases[i].hint);
+        }
+}
+
 static void test_errors(void **state)
 {
         static const struct {
@@ -282,9 +310,9 @@ int main(void)
         const struct CMUnitTest tests[] = {
             cmocka_unit_test(test_spellings), cmocka_unit_test(test_clusters),
             cmocka_unit_test(test_bools),     cmocka_unit_test(test_end_of_options),
-            cmocka_unit_test(test_values),    cmocka_unit_test(test_errors),
-            cmocka_unit_test(test_help_flag), cmocka_unit_test(test_help_text),
-            cmocka_unit_test(test_closest),
+            cmocka_unit_test(test_values),    cmocka_unit_test(test_absent),
+            cmocka_unit_test(test_errors),    cmocka_unit_test(test_help_flag),
+            cmocka_unit_test(test_help_text), cmocka_unit_test(test_closest),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
