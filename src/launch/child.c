@@ -120,9 +120,9 @@ static int stage_sources(struct child *c)
 static int stage_idmap(struct child *c)
 {
         struct child_report report;
-        int fd = -EBADF, r;
+        int fds[SYNC_FDS], r;
 
-        r = sync_recv(c->sync, &report, &fd);
+        r = sync_recv(c->sync, &report, fds);
         if (r < 0)
                 return r;
         if (report.what != REPORT_GO_IDMAP)
@@ -371,15 +371,17 @@ static int stage_ids(struct child *c)
 static int stage_ready(struct child *c)
 {
         struct child_report report = {.what = REPORT_NEXT_IS_EXEC, .stage = STAGE_READY};
-        int r;
+        int fds[SYNC_FDS] = {c->master, c->keeper}, r;
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return -errno;
-        r = sync_send(c->sync, &report, c->master);
+        r = sync_send(c->sync, &report, fds, c->master >= 0 ? SYNC_FDS : 0);
         if (r < 0)
                 return r;
-        if (c->master >= 0)
+        if (c->master >= 0) {
                 (void)sys_close(c->master);
+                (void)sys_close(c->keeper);
+        }
         return 0;
 }
 
@@ -423,7 +425,7 @@ static void child_fail(const struct child *c, enum stage stage, int errnum)
             .note = *c->note,
         };
 
-        (void)sync_send(c->sync, &report, -EBADF);
+        (void)sync_send(c->sync, &report, NULL, 0);
         /* What the monitor sees should the filter have kept the report from it. */
         _exit(stage == STAGE_EXEC && errnum == ENOENT ? 127 : 126);
 }
@@ -462,6 +464,7 @@ static struct child child_init(struct launch_plan *p, const struct launch_io *io
             .init_fd = -EBADF,
             .master = -EBADF,
             .slave = -EBADF,
+            .keeper = -EBADF,
         };
 
         for (size_t i = 0; i < c.n_preserve; i++)
@@ -557,6 +560,6 @@ void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync
                 child_fail(&c, STAGE_JOIN, -pid);
         /* Our own pid namespace is still the monitor's, so the number means the same to it. */
         report.value = pid;
-        r = sync_send(c.sync, &report, pidfd);
+        r = sync_send(c.sync, &report, &pidfd, 1);
         _exit(r < 0 ? 126 : 0);
 }

@@ -129,6 +129,10 @@ int child_stage_terminal(struct child *c)
         c->slave = open_slave(c->master);
         if (c->slave < 0)
                 return c->slave;
+        /* For the monitor. Now: the program may be quick to make its terminal exclusive (TIOCEXCL). */
+        c->keeper = open_slave(c->master);
+        if (c->keeper < 0)
+                return c->keeper;
         r = set_size(c);
         if (r == 0 && c->plan->rootfs)
                 r = mount_console(c);

@@ -34,7 +34,8 @@ int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd,
         int r;
 
         (void)root_fd; /* nothing of the data root is needed: the root file system is there */
-        *ret = (struct launched){.pidfd = -EBADF, .terminal = -EBADF, .helper_pidfd = -EBADF};
+        *ret = (struct launched){
+            .pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF};
         p->join_process = true;
         p->joins[0] = (struct launch_join){
             .fd = opts->container_pidfd,

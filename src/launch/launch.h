@@ -27,6 +27,7 @@ struct launched {
         pid_t pid; /* as seen by the caller */
         int pidfd; /* owned by the caller */
         int terminal; /* pty master when spec.process.terminal, non-blocking; owned by the caller; else -EBADF */
+        int keeper; /* the other side of the terminal, so that it does not hang up while the program has it closed; as above */
         pid_t helper; /* fuse-overlayfs, our child; 0 none */
         int helper_pidfd;
 };

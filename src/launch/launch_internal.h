@@ -61,7 +61,7 @@ struct child {
         int preserve[LAUNCH_PRESERVE_MAX];
         size_t n_preserve;
         int init_fd;
-        int master, slave;
+        int master, slave, keeper;
         bool retry_directory; /* the directory could not be entered as root: again as the user */
         struct user_result user;
 };

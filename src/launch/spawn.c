@@ -30,7 +30,7 @@ struct spawn {
         pid_t pid; /* the child */
         int pidfd;
         int between; /* pidfd of the process in between; -EBADF: none */
-        int terminal;
+        int terminal, keeper;
         bool want_joined; /* JOINED is what is waited for */
 };
 
@@ -181,13 +181,19 @@ static void wait_for(int *pidfd)
         *pidfd = fd_close(*pidfd);
 }
 
-/* From the process in between, which ends after this message. */
-static int take_joined(struct spawn *s, const struct child_report *report, int fd)
+static void close_fds(int fds[SYNC_FDS])
 {
-        if (s->between < 0 || s->pidfd >= 0 || fd < 0 || report->value <= 0)
+        for (size_t i = 0; i < SYNC_FDS; i++)
+                fds[i] = fd_close(fds[i]);
+}
+
+/* From the process in between, which ends after this message. */
+static int take_joined(struct spawn *s, const struct child_report *report, int fds[SYNC_FDS])
+{
+        if (s->between < 0 || s->pidfd >= 0 || fds[0] < 0 || fds[1] >= 0 || report->value <= 0)
                 return -EPROTO;
         s->pid = report->value;
-        s->pidfd = fd;
+        s->pidfd = TAKE_FD(fds[0]);
         wait_for(&s->between);
         return 0;
 }
@@ -196,20 +202,20 @@ static int take_joined(struct spawn *s, const struct child_report *report, int f
  * The next message of the child. JOINED, which the process in between sends, may come before or after the child's first, and is taken
  * in passing. A failure is remembered until JOINED came as well: without it the child could not be waited for.
  */
-static int spawn_receive(struct spawn *s, struct child_report *ret, int *ret_fd)
+static int spawn_receive(struct spawn *s, struct child_report *ret, int ret_fds[SYNC_FDS])
 {
         struct child_report report;
         bool failed = false;
 
         for (;;) {
-                int fd = -EBADF, r = sync_recv(s->sock, &report, &fd);
+                int r = sync_recv(s->sock, &report, ret_fds);
 
                 if (r < 0)
                         return failed && r == -ECONNRESET ? 0 : r;
                 if (report.what == REPORT_JOINED) {
-                        r = take_joined(s, &report, fd);
+                        r = take_joined(s, &report, ret_fds);
                         if (r < 0) {
-                                (void)fd_close(fd);
+                                close_fds(ret_fds);
                                 return r;
                         }
                         if (failed || s->want_joined)
@@ -217,7 +223,6 @@ static int spawn_receive(struct spawn *s, struct child_report *ret, int *ret_fd)
                         continue;
                 }
                 *ret = report;
-                *ret_fd = fd;
                 if (report.what != REPORT_FAILED || s->between < 0)
                         return 0;
                 failed = true;
@@ -228,12 +233,12 @@ static int spawn_receive(struct spawn *s, struct child_report *ret, int *ret_fd)
 static int spawn_joined(struct spawn *s, struct err **reterr)
 {
         struct child_report report = {.what = REPORT_JOINED};
-        int fd = -EBADF, r;
+        int fds[SYNC_FDS], r;
 
         s->want_joined = true;
-        r = spawn_receive(s, &report, &fd);
+        r = spawn_receive(s, &report, fds);
         s->want_joined = false;
-        (void)fd_close(fd);
+        close_fds(fds);
         if (r < 0)
                 return receive_failed(r, reterr);
         if (report.what == REPORT_FAILED)
@@ -258,7 +263,7 @@ static int spawn_maps(struct spawn *s, struct err **reterr)
                 if (r < 0)
                         return err_move(reterr, r, &e);
         }
-        r = sync_send(s->sock, &go, -EBADF);
+        r = sync_send(s->sock, &go, NULL, 0);
         /* A child that failed before it came to read is told apart by the report that it left. */
         return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? receive_failed(r, reterr) : 0;
 }
@@ -270,22 +275,23 @@ static int spawn_follow(struct spawn *s, struct err **reterr)
         bool ready = false;
 
         for (;;) {
-                int fd = -EBADF, r = spawn_receive(s, &report, &fd);
+                int fds[SYNC_FDS], r = spawn_receive(s, &report, fds);
 
                 if (r == -ECONNRESET && ready && s->pidfd >= 0)
                         return 0;
                 if (r < 0)
                         return receive_failed(r, reterr);
                 if (report.what == REPORT_FAILED) {
-                        (void)fd_close(fd);
+                        close_fds(fds);
                         return report_failed(&report, reterr);
                 }
                 if (report.what != REPORT_NEXT_IS_EXEC || ready) {
-                        (void)fd_close(fd);
+                        close_fds(fds);
                         return err_sys(reterr, EPROTO, "hear from the container's first process");
                 }
                 ready = true;
-                s->terminal = fd;
+                s->terminal = fds[0];
+                s->keeper = fds[1];
         }
 }
 
@@ -311,7 +317,7 @@ static int spawn_run(struct spawn *s, const struct launch_io *io, struct err **r
                         return r;
         }
         r = spawn_follow(s, reterr);
-        if (r == 0 && s->plan->process->terminal && s->terminal < 0)
+        if (r == 0 && s->plan->process->terminal && (s->terminal < 0 || s->keeper < 0))
                 return err_sys(reterr, EPROTO, "open a terminal");
         return r;
 }
@@ -319,8 +325,12 @@ static int spawn_run(struct spawn *s, const struct launch_io *io, struct err **r
 int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
                  struct err **reterr)
 {
-        struct spawn s = {
-            .plan = p, .sock = -EBADF, .pidfd = -EBADF, .between = -EBADF, .terminal = -EBADF};
+        struct spawn s = {.plan = p,
+                          .sock = -EBADF,
+                          .pidfd = -EBADF,
+                          .between = -EBADF,
+                          .terminal = -EBADF,
+                          .keeper = -EBADF};
         int r;
 
         if (io->n_preserve > LAUNCH_PRESERVE_MAX)
@@ -334,11 +344,13 @@ int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launc
                 reap(&s.pidfd);
                 reap(&s.between);
                 (void)fd_close(s.terminal);
+                (void)fd_close(s.keeper);
                 return r;
         }
         ret->pid = s.pid;
         ret->pidfd = s.pidfd;
         ret->terminal = s.terminal;
+        ret->keeper = s.keeper;
         return 0;
 }
 
@@ -347,7 +359,8 @@ int launch_start(struct launch_plan *p, const struct launch_io *io, struct launc
 {
         int r;
 
-        *ret = (struct launched){.pidfd = -EBADF, .terminal = -EBADF, .helper_pidfd = -EBADF};
+        *ret = (struct launched){
+            .pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF};
         r = rootfs_start_helper(p->rootfs, &ret->helper, &ret->helper_pidfd, reterr);
         if (r < 0)
                 return r;

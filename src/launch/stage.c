@@ -43,32 +43,34 @@ const char *stage_what(enum stage s)
         return stages[s].what;
 }
 
-int sync_send(int sock, const struct child_report *report, int fd)
+int sync_send(int sock, const struct child_report *report, const int *fds, size_t n_fds)
 {
-        ssize_t n = fd_send(sock, report, sizeof(*report), &fd, fd >= 0 ? 1 : 0);
+        ssize_t n = fd_send(sock, report, sizeof(*report), fds, n_fds);
 
         if (n < 0)
                 return (int)n;
         return n == sizeof(*report) ? 0 : -EPROTO;
 }
 
-int sync_recv(int sock, struct child_report *ret, int *ret_fd)
+int sync_recv(int sock, struct child_report *ret, int ret_fds[SYNC_FDS])
 {
-        size_t n_fds = 1;
-        int fd = -EBADF;
-        ssize_t n = fd_recv(sock, ret, sizeof(*ret), &fd, &n_fds);
+        size_t n_fds = SYNC_FDS;
+        ssize_t n;
 
+        for (size_t i = 0; i < SYNC_FDS; i++)
+                ret_fds[i] = -EBADF;
+        n = fd_recv(sock, ret, sizeof(*ret), ret_fds, &n_fds);
         if (n < 0)
                 return (int)n;
         if (n == 0)
                 return -ECONNRESET;
         if (n != sizeof(*ret) || ret->what < REPORT_JOINED || ret->what > REPORT_FAILED ||
             ret->stage >= STAGE_COUNT) {
-                (void)fd_close(fd);
+                for (size_t i = 0; i < SYNC_FDS; i++)
+                        ret_fds[i] = fd_close(ret_fds[i]);
                 return -EPROTO;
         }
         ret->note.object[sizeof(ret->note.object) - 1] = '\0';
         ret->note.detail[sizeof(ret->note.detail) - 1] = '\0';
-        *ret_fd = fd;
         return 0;
 }

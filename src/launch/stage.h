@@ -12,7 +12,7 @@
  *                                               descriptors, sources
  *   writes the maps  ───── GO_IDMAP ──▶         identity, root, mounts, sysctls, paths, pivot, names, network,
  *                                               terminal, user, directory, limits, ids, parent death
- *                    ◀── NEXT_IS_EXEC{terminal} or FAILED{stage, errno, object, detail}
+ *                    ◀── NEXT_IS_EXEC{terminal, keeper} or FAILED{stage, errno, object, detail}
  *                                               seccomp, capabilities, execute
  *                    ◀── EOF, or FAILED
  *
@@ -63,6 +63,8 @@ struct child_report {
 };
 static_assert(sizeof(struct child_report) == 248, "one datagram, same layout on both sides");
 
-/* The only users of the socket. Full length and a known type, or -EPROTO; EOF is -ECONNRESET. @fd: -EBADF when none goes along. */
-int sync_send(int sock, const struct child_report *report, int fd);
-int sync_recv(int sock, struct child_report *ret, int *ret_fd);
+/* The only users of the socket. Full length and a known type, or -EPROTO; EOF is -ECONNRESET. Descriptors that did not come along are -EBADF; on
+ * failure none is left open. */
+#define SYNC_FDS 2
+int sync_send(int sock, const struct child_report *report, const int *fds, size_t n_fds);
+int sync_recv(int sock, struct child_report *ret, int ret_fds[SYNC_FDS]);

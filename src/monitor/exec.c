@@ -162,6 +162,7 @@ static void exec_release(struct exec *x)
         free(x->record_name);
         (void)fd_close(x->p.pidfd);
         (void)fd_close(x->p.terminal);
+        (void)fd_close(x->p.keeper);
         (void)fd_close(x->container);
         (void)fd_close(x->records_fd);
         (void)fd_close(x->dir_fd);
@@ -170,11 +171,12 @@ static void exec_release(struct exec *x)
 
 int monitor_exec(const char *root, const char *id)
 {
-        struct exec x = {.id = id,
-                         .dir_fd = -EBADF,
-                         .records_fd = -EBADF,
-                         .container = -EBADF,
-                         .p = {.pidfd = -EBADF, .terminal = -EBADF, .helper_pidfd = -EBADF}};
+        struct exec x = {
+            .id = id,
+            .dir_fd = -EBADF,
+            .records_fd = -EBADF,
+            .container = -EBADF,
+            .p = {.pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF}};
         AUTO_ERR struct err *e = NULL;
         sigset_t set;
         int r;

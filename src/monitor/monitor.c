@@ -70,7 +70,8 @@ int streams_connect(struct streams *s, struct session *session, struct launched 
         if (r < 0)
                 return r;
         if (p->terminal >= 0)
-                return session_set_terminal_take(session, TAKE_FD(p->terminal), reterr);
+                return session_set_terminal_take(session, TAKE_FD(p->terminal), TAKE_FD(p->keeper),
+                                                 reterr);
         return session_set_pipes_take(session, TAKE_FD(s->parent[0]), TAKE_FD(s->parent[1]),
                                       TAKE_FD(s->parent[2]), reterr);
 }

@@ -237,6 +237,7 @@ static void run_release(struct run *run)
         run->loop = loop_free(run->loop);
         (void)fd_close(run->p.pidfd);
         (void)fd_close(run->p.terminal);
+        (void)fd_close(run->p.keeper);
         (void)fd_close(run->dir_fd);
         (void)fd_close(run->lock_fd);
         run->d = dirs_free(run->d);
@@ -244,10 +245,11 @@ static void run_release(struct run *run)
 
 int monitor_run(const struct run_args *a)
 {
-        struct run run = {.a = a,
-                          .dir_fd = -EBADF,
-                          .lock_fd = -EBADF,
-                          .p = {.pidfd = -EBADF, .terminal = -EBADF, .helper_pidfd = -EBADF}};
+        struct run run = {
+            .a = a,
+            .dir_fd = -EBADF,
+            .lock_fd = -EBADF,
+            .p = {.pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF}};
         AUTO_ERR struct err *e = NULL;
         sigset_t set;
         int r;

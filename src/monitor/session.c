@@ -22,7 +22,6 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <termios.h>
@@ -240,15 +239,13 @@ int session_set_pipes_take(struct session *s, int in, int out, int err, struct e
         return r < 0 ? err_wrap(reterr, r, "watch the program's output") : 0;
 }
 
-int session_set_terminal_take(struct session *s, int master, struct err **reterr)
+int session_set_terminal_take(struct session *s, int master, int keeper, struct err **reterr)
 {
         int r;
 
         s->terminal = true;
         s->src[0].fd = master;
-        s->keeper = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-        if (s->keeper < 0)
-                return err_sys(reterr, errno, "open the terminal's other side");
+        s->keeper = keeper;
         /* A descriptor of its own: epoll knows a descriptor only once, and input and output are watched independently. */
         s->in_fd = fd_dup(master, reterr);
         if (s->in_fd < 0)

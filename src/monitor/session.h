@@ -29,8 +29,8 @@ DEFINE_CLEANUP(struct session *, session_free);
 
 /* Pipes to and from the program; consumed. -EBADF: there is none. */
 int session_set_pipes_take(struct session *s, int in, int out, int err, struct err **reterr);
-/* The master of its terminal; consumed. */
-int session_set_terminal_take(struct session *s, int master, struct err **reterr);
+/* The master of its terminal, and its other side (@keeper); consumed. */
+int session_set_terminal_take(struct session *s, int master, int keeper, struct err **reterr);
 /* Consumes @fd. @first: the client that started the program (its STATUS tells it the end). */
 int session_add_client_take(struct session *s, int fd, bool first, struct err **reterr);
 /* Accepts further clients on a listening socket, consumed. */

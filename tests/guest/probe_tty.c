@@ -21,6 +21,12 @@ static int cmd_tty(int argc, char **argv)
         return 0;
 }
 
+/* exclusive: nobody else may open the terminal any more. */
+static int cmd_exclusive(int argc, char **argv)
+{
+        return ioctl(0, TIOCEXCL) < 0 ? probe_fail("TIOCEXCL") : 0;
+}
+
 /* ctty: is there a controlling terminal, and are we in its foreground? */
 static int cmd_ctty(int argc, char **argv)
 {
@@ -94,6 +100,7 @@ static int cmd_termios(int argc, char **argv)
 
 const struct command tty_commands[] = {
     {"tty", cmd_tty, 0, ""},
+    {"exclusive", cmd_exclusive, 0, ""},
     {"ctty", cmd_ctty, 0, ""},
     {"winsize", cmd_winsize, 0, ""},
     {"winsize-wait", cmd_winsize_wait, 0, ""},

@@ -36,6 +36,14 @@ def test_terminal_inside(kelp, probe):
     assert is_cooked(t)
 
 
+def test_a_terminal_made_exclusive_at_once(kelp, probe):
+    """The monitor has its side of it before the program runs."""
+    for _ in range(5):
+        t = kelp.pty("run", "--rm", "-t", probe, "/bin/probe", "seq", "exclusive", "--", "tty")
+        t.expect(r"stdin=1 stdout=1 stderr=1")
+        assert t.wait() == 0
+
+
 def test_initial_size_and_changes(kelp, probe):
     t = kelp.pty("run", "--rm", "-it", probe, "/bin/probe", "winsize-wait", size=(31, 97))
     t.expect(r"31 97")

@@ -164,6 +164,7 @@ static int finish(struct launched *l)
         CHECK(!e);
         l->pidfd = fd_close(l->pidfd);
         l->terminal = fd_close(l->terminal);
+        l->keeper = fd_close(l->keeper);
         return code;
 }
 
@@ -376,7 +377,7 @@ static int run_exec(void *arg)
         strv_split(&process.args, "probe tty", ' ');
         process.terminal = true;
         CHECK(launch_exec(&opts, f.cache_fd, f.cache_fd, &io, &l, &e) == 0);
-        CHECK(l.terminal >= 0 && isatty(l.terminal));
+        CHECK(l.terminal >= 0 && isatty(l.terminal) && l.keeper >= 0 && isatty(l.keeper));
         CHECK(finish(&l) == 0);
         CHECK(sys_pidfd_send_signal(first.pidfd, SIGKILL) == 0);
         CHECK(finish(&first) == 128 + SIGKILL);
