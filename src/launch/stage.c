@@ -60,6 +60,11 @@ int sync_recv(int sock, struct child_report *ret, int ret_fds[SYNC_FDS])
         for (size_t i = 0; i < SYNC_FDS; i++)
                 ret_fds[i] = -EBADF;
         n = fd_recv(sock, ret, sizeof(*ret), ret_fds, &n_fds);
+        /* Once, when the other side ended before it read what we sent: what it has sent is there all the same. */
+        if (n == -ECONNRESET) {
+                n_fds = SYNC_FDS;
+                n = fd_recv(sock, ret, sizeof(*ret), ret_fds, &n_fds);
+        }
         if (n < 0)
                 return (int)n;
         if (n == 0)
