@@ -323,7 +323,9 @@ static int stage_limits(struct child *c)
         const struct launch_plan *p = c->plan;
         int failed = 0, r;
 
-        r = apply_rlimits(p->rlimits, p->process->n_rlimits, &failed);
+        r = p->rootfs ? rootfs_child_limits(rootfs_child_plan(p->rootfs)) : 0;
+        if (r == 0)
+                r = apply_rlimits(p->rlimits, p->process->n_rlimits, &failed);
         child_note_set(c->note,
                        failed >= 0 && failed < (int)ARRAY_SIZE(names) ? names[failed] : "limits");
         /* Last, since it governs what the stages before create. */

@@ -58,7 +58,8 @@ struct rootfs_plan {
         const char *bind;         /* BIND */
         int mount_fd;             /* MOUNT: a detached mount made by the parent's helper */
         bool bind_recursive, is_volatile, readonly;
-        bool raise_nofile; /* more descriptors than the soft limit allows */
+        bool raise_nofile;    /* more descriptors than the soft limit allows */
+        uint64_t soft_nofile; /* that limit */
 
         const struct rootfs_op *ops;
         size_t n_ops;
@@ -88,3 +89,5 @@ int rootfs_child_sysctls(const struct rootfs_plan *p, struct child_note *note);
 int rootfs_child_paths(const struct rootfs_plan *p, struct child_note *note);
 /* Stage "pivot". Point of no return for names of the host: afterwards only descriptors lead out, and the caller closes them at once. */
 int rootfs_child_pivot(const struct rootfs_plan *p, struct child_note *note);
+/* Stage "limits": the soft limit of descriptors is the caller's again. */
+int rootfs_child_limits(const struct rootfs_plan *p);

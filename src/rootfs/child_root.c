@@ -76,16 +76,26 @@ static int open_dev_nodes(struct rootfs_plan *p, struct child_note *note)
         return 0;
 }
 
-/* A deep image needs more descriptors than the customary 1024. The container gets its limits later, in a stage of its own. */
-static int raise_nofile(struct child_note *note)
+static int set_soft_nofile(rlim_t soft)
 {
         struct rlimit limit;
 
-        child_note_set(note, "RLIMIT_NOFILE");
         if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
                 return -errno;
-        limit.rlim_cur = limit.rlim_max;
+        limit.rlim_cur = MIN(soft, limit.rlim_max);
         return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+/* A deep image needs more descriptors than the customary 1024. The container is not to notice: rootfs_child_limits(). */
+static int raise_nofile(struct child_note *note)
+{
+        child_note_set(note, "RLIMIT_NOFILE");
+        return set_soft_nofile(RLIM_INFINITY);
+}
+
+int rootfs_child_limits(const struct rootfs_plan *p)
+{
+        return p->raise_nofile ? set_soft_nofile(p->soft_nofile) : 0;
 }
 
 int rootfs_child_open(struct rootfs_plan *p, struct child_note *note)

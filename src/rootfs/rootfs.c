@@ -502,8 +502,10 @@ static void rootfs_plan_fds(struct rootfs *r)
         p->trees = r->trees;
         p->layer_fds = r->layer_fds;
         p->upper_fd = p->work_fd = p->attach_fd = p->root_fd = p->proc_fd = p->pts_fd = -EBADF;
-        if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 p->raise_nofile = p->n_layers + p->n_ops + ROOTFS_SPARE_FDS > limit.rlim_cur;
+                p->soft_nofile = limit.rlim_cur;
+        }
 }
 
 static int rootfs_build(struct rootfs *r, struct err **reterr)

@@ -183,6 +183,15 @@ def test_limits(kelp, probe):
     kelp.fails("run", "--rm", "--ulimit", "nofile=99999999", probe, PROBE, "true", code=125, match="nofile")
 
 
+def test_descriptors_of_a_deep_root_are_not_its_limit(kelp, probe):
+    """The caller allows fewer descriptors than the mounts take: they are raised, for us alone."""
+    kelp.wrapper = ["prlimit", "--nofile=60:4096", "--"]
+    got = kelp.ok("run", "--rm", probe, PROBE, "limit", "nofile")
+    assert "60" in got.split() and "4096" in got.split()
+    got = kelp.ok("run", "--rm", "--ulimit", "nofile=100:200", probe, PROBE, "limit", "nofile")
+    assert "100" in got.split() and "200" in got.split()
+
+
 def test_sysctls(kelp, probe):
     assert kelp.ok("run", "--rm", "--sysctl", "net.ipv4.ip_forward=1", probe, PROBE, "read", "/proc/sys/net/ipv4/ip_forward") == "1"
     kelp.fails("run", "--rm", "--sysctl", "kernel.panic=1", probe, PROBE, "true", code=125, match="kernel.panic")
