@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kelp-monitor — one per container (run), one per exec session (exec), and the remover of trees (remove). Started by kelp only; the
+ * kelp-monitor — one per container (run), one per exec session (exec); the remover of trees (remove) and their measure (size). Started by kelp only; the
  * arguments and descriptors are described in protocol.h.
  *
  * Point of no return: monitor_enter(), after which we are in the user's namespace U for good.
@@ -19,8 +19,8 @@
 
 static int usage(void)
 {
-        (void)fprintf(stderr,
-                      "kelp-monitor is started by kelp: run|exec ROOT ID, remove ROOT NAME…\n");
+        (void)fprintf(
+            stderr, "kelp-monitor is started by kelp: run|exec|size ROOT ID, remove ROOT NAME…\n");
         return 125;
 }
 
@@ -102,6 +102,8 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[1], "exec") == 0 && argc == 4 && str_is_hex(argv[3], 64))
                 return monitor_exec(argv[2], argv[3]);
+        if (strcmp(argv[1], "size") == 0 && argc == 4 && str_is_hex(argv[3], 64))
+                return monitor_size(argv[2], argv[3]);
         if (strcmp(argv[1], "remove") == 0)
                 return monitor_remove(argv[2], argv + 3);
         return usage();

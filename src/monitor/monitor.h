@@ -23,6 +23,7 @@ struct run_args {
 int monitor_run(const struct run_args *a);
 int monitor_exec(const char *root, const char *id);
 int monitor_remove(const char *root, char *const *names);
+int monitor_size(const char *root, const char *id);
 
 /* Enters the user's namespace U, for good. */
 int monitor_enter(const struct dirs *d, struct err **reterr);

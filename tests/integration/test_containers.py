@@ -434,6 +434,16 @@ def test_other_ids_still_own_the_root(kelp, busybox):
 # ---- listing and inspecting ----
 
 
+def test_size_counts_what_only_the_container_may_read(kelp, busybox):
+    """A server's private directory (0700, a user of its own) made ps -s fail for all containers."""
+    kelp.ok("run", "--name", "c", busybox, "sh", "-c",
+            "mkdir /d && head -c 100000 /dev/zero >/d/f && head -c 30000 /dev/zero >/g && chown -R 33:33 /d && chmod 700 /d")
+    row = json.loads(kelp.ok("ps", "-as", "--format", "json"))
+    assert row["Size"].startswith("1") and "kB (virtual" in row["Size"]
+    size = kelp.json("inspect", "-s", "c")[0]["SizeRw"]
+    assert 130000 <= size < 160000
+
+
 def test_ps_filters(kelp, busybox):
     kelp("run", "--name", "done", "-l", "a=1", busybox, "sh", "-c", "exit 3")
     kelp.ok("run", "-d", "--name", "alive", busybox, "sleep", "1000")
