@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* Links that lead from a missing mount point to where it has to be made; as in "/etc/resolv.conf → ../run/…". */
@@ -130,6 +131,13 @@ int rootfs_target(int root, const char *path, bool directory, bool no_links)
 
 int rootfs_attach(int tree, int target)
 {
-        return sys_move_mount(tree, "", target, "",
-                              MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+        struct stat from, to;
+        int r =
+            sys_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
+
+        /* A file on a directory, or the reverse, is -EINVAL here and -ENOTDIR by mount(2): only the latter says what is wrong. */
+        if (r == -EINVAL && fstat(tree, &from) == 0 && fstat(target, &to) == 0 &&
+            S_ISDIR(from.st_mode) != S_ISDIR(to.st_mode))
+                return -ENOTDIR;
+        return r;
 }

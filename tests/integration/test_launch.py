@@ -83,6 +83,13 @@ def test_a_file_on_a_missing_target(kelp, busybox):
     assert sh(kelp, busybox, "cat /deep/er/name", "-v", f"{path}:/deep/er/name:ro") == "text"
 
 
+@pytest.mark.parametrize("source, target", [("file", "/etc"), ("", "/etc/passwd")])
+def test_a_file_on_a_directory_and_the_reverse_are_explained(kelp, busybox, source, target):
+    (kelp.work / "file").write_text("text")
+    kelp.fails("run", "--rm", "-v", f"{kelp.work}/{source}:{target}", busybox, "true", code=125,
+               match=f"mount '{target}': Not a directory\nhint: source and target must both be")
+
+
 def test_order_of_mounts_is_by_depth(kelp, busybox):
     inner = kelp.work / "inner"
     inner.write_text("inner")
