@@ -12,6 +12,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static int record_write(struct exec *x, bool running, struct err **reterr)
@@ -34,10 +38,37 @@ static int record_write(struct exec *x, bool running, struct err **reterr)
         return atomic_file_write_json(x->records_fd, x->record_name, o, false, reterr);
 }
 
-/* Records of ended sessions are only kept up to a number. */
+/* ---- how many are kept ---- */
+
+struct ended {
+        char name[72]; /* <eid>.json */
+        struct timespec when;
+};
+
+static int by_age(const void *a, const void *b)
+{
+        const struct timespec *x = &((const struct ended *)a)->when;
+        const struct timespec *y = &((const struct ended *)b)->when;
+
+        if (x->tv_sec != y->tv_sec)
+                return x->tv_sec < y->tv_sec ? -1 : 1;
+        return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
+}
+
+static void drop_oldest(int records_fd, struct ended *ended, size_t n)
+{
+        if (n <= RECORD_EXECS_KEPT)
+                return;
+        qsort(ended, n, sizeof(*ended), by_age);
+        for (size_t i = 0; i < n - RECORD_EXECS_KEPT; i++)
+                (void)unlinkat(records_fd, ended[i].name, 0);
+}
+
+/* Records of sessions that have ended, also by the death of their monitor, are only kept up to a number. */
 static void records_bound(const struct exec *x)
 {
         AUTO_CLOSE int fd = openat(x->records_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO_FREE struct ended *ended = NULL;
         size_t n = 0;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
@@ -45,17 +76,18 @@ static void records_bound(const struct exec *x)
                 return;
         (void)TAKE_FD(fd);
         for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-                AUTO_JSON *o = NULL;
-                struct json_object *running = NULL;
+                struct stat st;
 
-                if (e->d_name[0] == '.' || ++n <= RECORD_EXECS_KEPT)
+                if (e->d_name[0] == '.' || strlen(e->d_name) >= sizeof(ended->name) ||
+                    fstatat(x->records_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+                    exec_record_runs(x->records_fd, e->d_name))
                         continue;
-                if (json_read_file(x->records_fd, e->d_name, RECORD_MAX, &o, NULL) >= 0 &&
-                    json_object_object_get_ex(o, "Running", &running) &&
-                    !json_object_get_boolean(running))
-                        (void)unlinkat(x->records_fd, e->d_name, 0);
+                ended = xrealloc(ended, n + 1, sizeof(*ended));
+                memcpy(ended[n].name, e->d_name, strlen(e->d_name) + 1);
+                ended[n++].when = st.st_mtim;
         }
         (void)closedir(dir);
+        drop_oldest(x->records_fd, ended, n);
 }
 
 int exec_record_open(struct exec *x, struct err **reterr)

@@ -258,3 +258,27 @@ void exit_record_release(struct exit_record *r)
         free(r->error);
         r->error = NULL;
 }
+
+bool exec_record_runs(int records_fd, const char *name)
+{
+        AUTO_JSON *o = NULL;
+        AUTO_CLOSE int pidfd = -EBADF;
+        struct process_id id = {0};
+        struct json_at at;
+        const char *boot = "";
+        uint64_t pid = 0;
+        bool running = false;
+
+        if (json_read_file(records_fd, name, RECORD_MAX, &o, NULL) < 0)
+                return false;
+        at = json_root(o, name);
+        if (json_opt_bool(&at, "Running", &running, NULL) < 0 || !running ||
+            json_get_u64(&at, "Pid", &pid, NULL) < 0 || pid > INT32_MAX ||
+            json_get_u64(&at, "start", &id.start_time, NULL) < 0 ||
+            json_get_string(&at, "boot", &boot, NULL) < 0 || strlen(boot) >= sizeof(id.boot_id))
+                return false;
+        id.pid = (pid_t)pid;
+        memcpy(id.boot_id, boot, strlen(boot) + 1);
+        pidfd = process_open(&id, NULL);
+        return pidfd >= 0;
+}

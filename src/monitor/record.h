@@ -50,3 +50,6 @@ void exit_record_release(struct exit_record *r);
 /* For the parser's tests. */
 int run_record_parse(const char *data, size_t n, struct run_record *ret, struct err **reterr);
 int exit_record_parse(const char *data, size_t n, struct exit_record *ret, struct err **reterr);
+
+/* Does the session of this record (in RECORD_EXECS) still run? One whose monitor was killed does not, whatever it says. */
+bool exec_record_runs(int records_fd, const char *name);

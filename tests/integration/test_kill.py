@@ -360,3 +360,24 @@ def test_a_number_used_again_does_not_hit_another_container(kelp, probe):
     record.write_text(json.dumps(data))
     assert kelp.state("dead")["Status"] == "exited"
     assert kelp.state("alive")["Running"]
+
+
+def test_records_of_killed_sessions_are_bounded_by_age(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    records = kelp.root / "containers" / kelp.json("inspect", "c")[0]["Id"] / "exec"
+
+    def ended():
+        return [p for p in records.glob("[0-9a-f]*.json") if not json.loads(p.read_text())["Running"]]
+    kelp.ok("exec", "-d", "c", "true")
+    wait_for(lambda: records.is_dir() and ended(), what="the first record")
+    os.utime(ended()[0], (1, 1))
+    for i in range(70):
+        path = records / f"{i:064x}.json"
+        path.write_text(json.dumps({"ID": f"{i:064x}", "Running": True, "Pid": 1, "start": 1, "boot": "other"}))
+        os.utime(path, (1000 - i, 1000 - i))
+    kelp.ok("exec", "-d", "c", "true")
+    wait_for(lambda: len(list(records.glob("[0-9a-f]*.json"))) == 64, what="no more than are kept")
+    # The youngest stay: the new one, and those that were written last.
+    assert len(ended()) == 1
+    assert all((records / f"{i:064x}.json").exists() for i in range(63))
+    kelp.ok("rm", "-f", "c")
