@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kelp rm */
 #include "base/err.h"
-#include "base/str.h"
+#include "cli/each.h"
 #include "cli/verb.h"
 #include "container/container.h"
 
@@ -22,41 +22,28 @@ static const struct opt opts[] = {
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
-/* The exit code; errors have been printed. */
-static int remove_one(struct cli *cli, const struct rm_args *a, const char *name)
+static int remove_one(struct dirs *d, const char *name, const void *arg, struct err **reterr)
 {
+        const struct rm_args *a = arg;
         struct container_remove_opts o = {
             .force = a->force, .volumes = a->volumes, .timeout_s = a->time};
         AUTO(container_freep) struct container *c = NULL;
         AUTO_ERR struct err *err = NULL;
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, &err);
+        int r = container_find(d, name, &c, &err);
 
-        if (r >= 0)
-                r = container_find(d, name, &c, &err);
         if (r < 0 && a->force && err_kind(err) == ERR_NOT_FOUND)
                 return 0;
         if (r >= 0)
                 r = container_remove(d, c, &o, &err);
-        if (r < 0) {
-                (void)err_wrap(&err, r, "rm");
-                return cli_report(cli, &err);
-        }
+        if (r < 0)
+                return err_move(reterr, r, &err);
         printf("%s\n", name);
         return 0;
 }
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
-        int code = 0;
-
-        for (size_t i = 0; i < operands->n; i++) {
-                int r = remove_one(cli, args, operands->v[i]);
-
-                if (r)
-                        code = r;
-        }
-        return code;
+        return each_name(cli, "rm", operands, remove_one, args, reterr);
 }
 
 const struct verb verb_rm = {

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/str.h"
+#include "cli/each.h"
 #include "cli/output.h"
 #include "cli/verb.h"
 #include "image/store.h"
@@ -26,36 +27,24 @@ static const struct opt opts[] = {
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
-/* The exit code; errors have been printed. */
-static int remove_one(struct cli *cli, const struct rmi_args *a, const char *name)
+static int remove_one(struct dirs *d, const char *name, const void *arg, struct err **reterr)
 {
+        const struct rmi_args *a = arg;
         struct store_remove_opts o = {.force = a->force, .no_prune = a->no_prune};
         AUTO_ERR struct err *err = NULL;
         AUTO_STRV report = {0};
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, &err);
+        int r = store_remove(d, name, &o, &report, &err);
 
-        if (r >= 0)
-                r = store_remove(d, name, &o, &report, &err);
         for (size_t i = 0; i < report.n; i++)
                 printf("%s\n", report.v[i]);
         if (r >= 0 || (a->force && err_kind(err) == ERR_NOT_FOUND))
                 return 0;
-        (void)err_wrap(&err, r, "rmi");
-        return cli_report(cli, &err);
+        return err_move(reterr, r, &err);
 }
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
-        int code = 0;
-
-        for (size_t i = 0; i < operands->n; i++) {
-                int r = remove_one(cli, args, operands->v[i]);
-
-                if (r)
-                        code = r;
-        }
-        return code;
+        return each_name(cli, "rmi", operands, remove_one, args, reterr);
 }
 
 const struct verb verb_rmi = {

@@ -116,7 +116,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                         return r;
         }
         if (!a->attach && !a->interactive)
-                return each_container(cli, "start", operands, start_one, NULL);
+                return each_container(cli, "start", operands, start_one, NULL, reterr);
         if (operands->n > 1)
                 return err_new(reterr, ERR_USAGE,
                                "options '-a' and '-i' take one container, got %zu", operands->n);

@@ -9,8 +9,19 @@
 
 #include <signal.h>
 
+static int signal_option(const char *text, int *ret, struct err **reterr)
+{
+        if (!text || parse_signal(text, ret) >= 0)
+                return 0;
+        return err_hint(reterr,
+                        err_new(reterr, ERR_USAGE, "option '--signal': unknown signal '%s'", text),
+                        "a name such as TERM or SIGTERM, or a number");
+}
+
 struct stop_args {
         int64_t time;
+        char *signal_text;
+        int signal;
 };
 #define TIME_UNSET INT64_MIN
 
@@ -18,6 +29,8 @@ static const struct opt stop_opts[] = {
     {"time", 't', OPT_I64, offsetof(struct stop_args, time), "SECONDS",
      "Wait so long before killing; -1: for ever"},
     {"timeout", 0, OPT_I64, offsetof(struct stop_args, time), NULL, NULL},
+    {"signal", 's', OPT_STRING, offsetof(struct stop_args, signal_text), "SIGNAL",
+     "Ask with this signal instead of the container's own"},
     {0},
 };
 static const struct opt_section stop_sections[] = {{stop_opts, NULL, 0, false}, {0}};
@@ -32,12 +45,15 @@ static int stop_one(struct cli *cli, struct container *c, void *arg, struct err 
         const struct stop_args *a = arg;
         int64_t time = a->time == TIME_UNSET ? -1 : a->time < 0 ? INT32_MAX : a->time;
 
-        return container_stop(cli->dirs, c, time, reterr);
+        return container_stop(cli->dirs, c, a->signal, time, reterr);
 }
 
 static int run_stop(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
-        return each_container_parallel(cli, "stop", operands, stop_one, args);
+        struct stop_args *a = args;
+        int r = signal_option(a->signal_text, &a->signal, reterr);
+
+        return r < 0 ? r : each_container_parallel(cli, "stop", operands, stop_one, args, reterr);
 }
 
 const struct verb verb_stop = {
@@ -70,14 +86,11 @@ static int kill_one(struct cli *cli, struct container *c, void *arg, struct err 
 static int run_kill(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct kill_args *a = args;
-        int sig = SIGKILL;
+        int sig = SIGKILL, r = signal_option(a->signal, &sig, reterr);
 
-        if (a->signal && parse_signal(a->signal, &sig) < 0)
-                return err_hint(
-                    reterr,
-                    err_new(reterr, ERR_USAGE, "option '--signal': unknown signal '%s'", a->signal),
-                    "a name such as TERM or SIGTERM, or a number");
-        return each_container(cli, "kill", operands, kill_one, &sig);
+        if (r < 0)
+                return r;
+        return each_container(cli, "kill", operands, kill_one, &sig, reterr);
 }
 
 const struct verb verb_kill = {

@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kelp wait */
-#include "base/err.h"
-#include "base/str.h"
+#include "cli/each.h"
 #include "cli/verb.h"
 #include "container/container.h"
 
 #include <stdio.h>
 
-/* The exit code of our own; errors have been printed. */
-static int wait_one(struct cli *cli, const char *name)
+static int wait_one(struct dirs *d, const char *name, const void *arg, struct err **reterr)
 {
         AUTO(container_freep) struct container *c = NULL;
-        AUTO_ERR struct err *err = NULL;
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, &err);
+        int r = container_find(d, name, &c, reterr);
 
         if (r >= 0)
-                r = container_find(d, name, &c, &err);
-        if (r >= 0)
-                r = container_wait(d, c, false, &err);
-        if (r < 0) {
-                (void)err_wrap(&err, r, "wait");
-                return cli_report(cli, &err);
-        }
+                r = container_wait(d, c, false, reterr);
+        if (r < 0)
+                return r;
         printf("%d\n", r);
         fflush(stdout); /* a script reads the first while the second still runs */
         return 0;
@@ -30,15 +22,7 @@ static int wait_one(struct cli *cli, const char *name)
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
-        int code = 0;
-
-        for (size_t i = 0; i < operands->n; i++) {
-                int r = wait_one(cli, operands->v[i]);
-
-                if (r)
-                        code = r;
-        }
-        return code;
+        return each_name(cli, "wait", operands, wait_one, args, reterr);
 }
 
 const struct verb verb_wait = {

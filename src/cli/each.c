@@ -14,26 +14,46 @@
 
 #define PARALLEL_MAX 64
 
-/* The exit code; what went wrong has been printed. */
+static int report(struct cli *cli, const char *verb, int r, struct err **err)
+{
+        (void)err_wrap(err, r, "%s", verb);
+        (void)cli_report(cli, err);
+        return EACH_FAILED;
+}
+
+int each_name(struct cli *cli, const char *verb, const struct strv *names, each_name_fn fn,
+              const void *arg, struct err **reterr)
+{
+        struct dirs *d;
+        int code = 0, r = cli_dirs(cli, &d, reterr);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < names->n; i++) {
+                AUTO_ERR struct err *err = NULL;
+
+                r = fn(d, names->v[i], arg, &err);
+                if (r < 0)
+                        code = report(cli, verb, r, &err);
+        }
+        return code;
+}
+
+/* 0 or EACH_FAILED; what went wrong has been printed. */
 static int one(struct cli *cli, const char *verb, const char *name, each_fn fn, void *arg)
 {
         AUTO(container_freep) struct container *c = NULL;
         AUTO_ERR struct err *err = NULL;
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, &err);
+        int r = container_find(cli->dirs, name, &c, &err);
 
-        if (r >= 0)
-                r = container_find(d, name, &c, &err);
         if (r >= 0)
                 r = fn(cli, c, arg, &err);
-        if (r >= 0)
-                return 0;
-        (void)err_wrap(&err, r, "%s", verb);
-        return cli_report(cli, &err);
+        return r < 0 ? report(cli, verb, r, &err) : 0;
 }
 
-int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
-                   void *arg)
+/* The data root is open. */
+static int one_after_the_other(struct cli *cli, const char *verb, const struct strv *names,
+                               each_fn fn, void *arg)
 {
         int code = 0;
 
@@ -48,6 +68,15 @@ int each_container(struct cli *cli, const char *verb, const struct strv *names, 
         return code;
 }
 
+int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
+                   void *arg, struct err **reterr)
+{
+        struct dirs *d;
+        int r = cli_dirs(cli, &d, reterr);
+
+        return r < 0 ? r : one_after_the_other(cli, verb, names, fn, arg);
+}
+
 /* 0 when the child did its work, else its exit code. */
 static int reap(pid_t pid)
 {
@@ -55,20 +84,23 @@ static int reap(pid_t pid)
 
         while (waitpid(pid, &status, 0) < 0) {
                 if (errno != EINTR)
-                        return 125;
+                        return EACH_FAILED;
         }
-        return WIFEXITED(status) ? WEXITSTATUS(status) : 125;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : EACH_FAILED;
 }
 
 int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
-                            void *arg)
+                            void *arg, struct err **reterr)
 {
         pid_t pids[PARALLEL_MAX];
         size_t started = 0;
-        int code = 0;
+        struct dirs *d;
+        int code = 0, opened = cli_dirs(cli, &d, reterr);
 
+        if (opened < 0)
+                return opened;
         if (names->n == 1)
-                return each_container(cli, verb, names, fn, arg);
+                return one_after_the_other(cli, verb, names, fn, arg);
         fflush(stdout); /* a child must not print what we have buffered */
         for (size_t done = 0; done < names->n; done++) {
                 int r;

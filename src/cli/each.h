@@ -1,16 +1,29 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* each — verbs that take several containers: one failure does not keep the others from being done. */
+/*
+ * each — verbs that take several objects: one failure does not keep the others from being done.
+ *
+ * Every failure is printed as it happens, with the verb in front. All of these return 0, EACH_FAILED when the verb failed for one
+ * of the objects, or < 0 with *reterr set when it failed before the first (a data root that cannot be opened): 125 by the error's kind.
+ */
 struct cli;
 struct container;
+struct dirs;
 struct err;
 struct strv;
 
-/* Acts on one; what is printed for it (its name as typed) follows on success. */
+/* What Docker's command line ends with when an object could not be acted on, whatever the reason. */
+#define EACH_FAILED 1
+
+/* Acts on the object of that name, and prints what is to be printed for it. */
+typedef int (*each_name_fn)(struct dirs *d, const char *name, const void *arg, struct err **reterr);
+int each_name(struct cli *cli, const char *verb, const struct strv *names, each_name_fn fn,
+              const void *arg, struct err **reterr);
+
+/* Acts on one container; its name as typed is printed on success. */
 typedef int (*each_fn)(struct cli *cli, struct container *c, void *arg, struct err **reterr);
-/* Returns 0, or the exit code of the last failure, all of which have been printed with @verb in front. */
 int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
-                   void *arg);
+                   void *arg, struct err **reterr);
 /* The same with one child process per container, since each may wait for long; names are printed in the order given. */
 int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
-                            void *arg);
+                            void *arg, struct err **reterr);

@@ -86,26 +86,55 @@ static const char *absent_verb_hint(const char *word)
         return NULL;
 }
 
-static int unknown_verb(char *const *argv, struct err **reterr)
+/* The words behind @noun, or with NULL all names. With @first only the first form of each: further ones are aliases. */
+static size_t verb_names(const char *noun, bool first, const char *ret[NAMES_MAX])
 {
-        bool noun = verb_is_noun(argv[0]) && argv[1];
-        AUTO_FREE char *typed = noun ? xasprintf("%s %s", argv[0], argv[1]) : xstrdup(argv[0]);
-        const char *names[NAMES_MAX];
-        const char *closest;
-        size_t n = 0;
-        int r;
+        size_t n = 0, len = noun ? strlen(noun) + 1 : 0;
 
         FOR_EACH_VERB(v)
         {
-                for (const char *const *name = (*v)->names; *name && n < NAMES_MAX; name++)
-                        names[n++] = *name;
+                for (const char *const *name = (*v)->names; *name && n < NAMES_MAX; name++) {
+                        if (noun && (!str_starts(*name, noun) || (*name)[len - 1] != ' '))
+                                continue;
+                        ret[n++] = *name + len;
+                        if (first)
+                                break;
+                }
         }
-        if (absent_verb_hint(argv[noun])) {
-                r = err_new(reterr, ERR_USAGE, "this version has no command '%s'", typed);
-                return err_hint(reterr, r, "%s", absent_verb_hint(argv[noun]));
+        return n;
+}
+
+/* Behind a noun that is right only its own verbs are meant: "container prune" is no "container rename". */
+static int unknown_verb_of(const char *noun, const char *word, struct err **reterr)
+{
+        const char *names[NAMES_MAX];
+        const char *closest = opt_closest(word, names, verb_names(noun, false, names));
+        size_t n = verb_names(noun, true, names);
+        AUTO_STRBUF list = {0};
+        int r = err_new(reterr, ERR_USAGE, "unknown command '%s %s'", noun, word);
+
+        if (closest)
+                return err_hint(reterr, r, "did you mean 'kelp %s %s'?", noun, closest);
+        for (size_t i = 0; i < n; i++)
+                strbuf_addf(&list, "%s%s", i ? ", " : "", names[i]);
+        return err_hint(reterr, r, "'kelp %s' has: %s", noun, list.data);
+}
+
+static int unknown_verb(char *const *argv, struct err **reterr)
+{
+        bool noun = verb_is_noun(argv[0]) && argv[1];
+        const char *word = argv[noun], *names[NAMES_MAX], *closest;
+        int r;
+
+        if (absent_verb_hint(word)) {
+                r = err_new(reterr, ERR_USAGE, "this version has no command '%s%s%s'",
+                            noun ? argv[0] : "", noun ? " " : "", word);
+                return err_hint(reterr, r, "%s", absent_verb_hint(word));
         }
-        closest = opt_closest(typed, names, n);
-        r = err_new(reterr, ERR_USAGE, "unknown command '%s'", typed);
+        if (noun)
+                return unknown_verb_of(argv[0], word, reterr);
+        closest = opt_closest(word, names, verb_names(NULL, false, names));
+        r = err_new(reterr, ERR_USAGE, "unknown command '%s'", word);
         if (closest)
                 return err_hint(reterr, r, "did you mean 'kelp %s'?", closest);
         return err_hint(reterr, r, "'kelp --help' lists the commands");

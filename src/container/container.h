@@ -84,8 +84,8 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
 int container_await_exit(struct container_io *io, struct err **reterr);
 
 int container_kill(struct container *c, int sig, struct err **reterr);
-/* Stop signal, wait @timeout_s (-1: the container's), SIGKILL, wait for the exit record. */
-int container_stop(const struct dirs *d, struct container *c, int64_t timeout_s,
+/* @signal (0: the container's own), wait @timeout_s (-1: the container's), SIGKILL, wait for the exit record. */
+int container_stop(const struct dirs *d, struct container *c, int signal, int64_t timeout_s,
                    struct err **reterr);
 /* Waits until it is not running (or, @removed, gone); the exit code. Works from any number of processes. */
 int container_wait(const struct dirs *d, struct container *c, bool removed, struct err **reterr);

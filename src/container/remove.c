@@ -23,7 +23,7 @@ static int stop_first(const struct dirs *d, struct container *c,
                 r = err_new(reterr, ERR_BUSY, "container '%s' is running", c->name);
                 return err_hint(reterr, r, "stop it first, or use --force");
         }
-        return container_stop(d, c, o->timeout_s, reterr);
+        return container_stop(d, c, 0, o->timeout_s, reterr);
 }
 
 /*

@@ -135,12 +135,12 @@ static bool wait_for_death(int pidfd, int64_t seconds)
         }
 }
 
-int container_stop(const struct dirs *d, struct container *c, int64_t timeout_s,
+int container_stop(const struct dirs *d, struct container *c, int signal, int64_t timeout_s,
                    struct err **reterr)
 {
         AUTO_CLOSE int pidfd = -EBADF, lock = -EBADF;
         struct exit_record rec = {0};
-        int sig = stop_signal(c, &timeout_s), r;
+        int own = stop_signal(c, &timeout_s), r;
 
         if (c->status != CONTAINER_RUNNING)
                 return 0; /* it is what was asked for */
@@ -150,7 +150,7 @@ int container_stop(const struct dirs *d, struct container *c, int64_t timeout_s,
                 return lock;
         pidfd = process_open(&c->process, NULL);
         if (pidfd >= 0) {
-                (void)sys_pidfd_send_signal(pidfd, sig);
+                (void)sys_pidfd_send_signal(pidfd, signal ? signal : own);
                 if (timeout_s == 0 || !wait_for_death(pidfd, timeout_s)) {
                         r = sys_pidfd_send_signal(pidfd, SIGKILL);
                         if (r < 0 && r != -ESRCH)

@@ -56,6 +56,33 @@ def test_killed_by_signal(kelp, busybox):
     kelp.fails("kill", "c", match="not running")
 
 
+def test_exit_codes_of_verbs_for_several(kelp, busybox):
+    """docs/errors.md: the others are done, and the exit code is 1; 125 is for what fails before the first."""
+    kelp.ok("create", "--name", "a", busybox, "sleep", "1000")
+    kelp.ok("create", "--name", "b", busybox, "sleep", "1000")
+    for verb in ("start", "stop", "wait", "rm"):
+        result = kelp.fails(verb, "nosuch", "a", "b", code=1, match=f"{verb}: no such container: nosuch")
+        assert result.out.split() == (["137"] * 2 if verb == "wait" else ["a", "b"])
+        kelp.fails(verb, "nosuch", code=1, match="nosuch")
+        kelp.fails(verb, "--nosuch", "a", code=125)
+        kelp.fails(verb, "a", code=125, env={"KELP_ROOT": "/proc/nowhere"})
+    kelp.fails("kill", "nosuch", code=1, match="kill: no such container")
+    kelp.fails("rmi", "nosuch", code=1, match="rmi: no such image")
+    kelp.fails("inspect", "nosuch", code=1, match="nosuch")
+    kelp.ok("rm", "-f", "nosuch")
+    kelp.ok("rmi", "-f", "nosuch")
+
+
+def test_stop_with_another_signal(kelp, busybox):
+    script = "trap 'exit 3' USR1; trap 'exit 4' TERM; echo ready; while :; do sleep 0.05; done"
+    for options, code in ((("-s", "USR1"), "3"), (("--signal", "SIGTERM"), "4"), ((), "4")):
+        kelp.ok("run", "-d", "--name", "c", busybox, "sh", "-c", script)
+        wait_for(lambda: "ready" in kelp.ok("logs", "c"))
+        kelp.ok("stop", *options, "c")
+        assert kelp.ok("wait", "c") == code
+        kelp.ok("rm", "c")
+
+
 # ---- life cycle ----
 
 
