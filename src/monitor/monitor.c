@@ -6,7 +6,6 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "base/sys.h"
-#include "idmap/idmap.h"
 #include "launch/launch.h"
 #include "monitor/protocol.h"
 #include "monitor/session.h"
@@ -24,14 +23,6 @@
 
 #define HELPER_PATIENCE_MS 2000
 #define LEFTOVER_ROUNDS    400 /* × 5 ms: how long killed processes may take to go */
-
-int monitor_enter(const struct dirs *d, struct err **reterr)
-{
-        AUTO(idmap_userns_freep) struct idmap_userns *u = NULL;
-        int r = idmap_userns_open(d, &u, reterr);
-
-        return r < 0 ? r : idmap_userns_enter(u, reterr);
-}
 
 int streams_open(struct streams *s, bool with_input, struct err **reterr)
 {

@@ -12,6 +12,7 @@ struct err;
 struct launch_io;
 struct launched;
 struct session;
+struct spec;
 
 struct run_args {
         const char *root, *id, *name, *log_driver, *pidfile;
@@ -27,6 +28,8 @@ int monitor_size(const char *root, const char *id);
 
 /* Enters the user's namespace U, for good. */
 int monitor_enter(const struct dirs *d, struct err **reterr);
+/* spec.json, with the paths that are relative to the data root made absolute. */
+int monitor_read_spec(const struct dirs *d, int dir_fd, struct spec **ret, struct err **reterr);
 
 /* The ends of a program's standard streams. */
 struct streams {

@@ -7,7 +7,6 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/io.h"
-#include "base/json.h"
 #include "base/lock.h"
 #include "base/path.h"
 #include "base/sys.h"
@@ -26,7 +25,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPEC_MAX (4U * 1024 * 1024)
 #define LOCK_TRIES                                                                                 \
         200 /* × LOCK_PAUSE_NS: readers hold the lock for microseconds, the previous monitor for a moment */
 #define LOCK_PAUSE_NS 1000000L
@@ -73,18 +71,6 @@ static int open_container(struct run *run, struct err **reterr)
         if (ftruncate(run->lock_fd, 0) < 0)
                 return err_sys(reterr, errno, "begin its records");
         return 0;
-}
-
-/* Paths below the data root are stored relative to it, so that it can be moved. */
-static void make_absolute(const struct dirs *d, char **path)
-{
-        char *joined;
-
-        if (!*path || **path == '/')
-                return;
-        joined = path_join(d->root, *path);
-        free(*path);
-        *path = joined;
 }
 
 static int not_running(const char *id, struct err **reterr)
@@ -142,27 +128,16 @@ static int joined_still_run(struct run *run, struct err **reterr)
 
 static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
 {
-        AUTO_JSON *doc = NULL;
         struct spec *s;
-        int r;
+        int r = monitor_read_spec(run->d, run->dir_fd, ret, reterr);
 
-        r = json_read_file(run->dir_fd, "spec.json", SPEC_MAX, &doc, reterr);
-        if (r >= 0)
-                r = spec_from_json(doc, "spec.json", ret, reterr);
         if (r < 0)
                 return r;
         s = *ret;
-        make_absolute(run->d, &s->upper);
-        make_absolute(run->d, &s->work);
-        make_absolute(run->d, &s->root_path);
         for (size_t i = 0; i < run->a->joins.n; i++) {
                 r = join_one(run, s, run->a->joins.v[i], reterr);
                 if (r < 0)
                         return r;
-        }
-        for (size_t i = 0; i < s->n_mounts; i++) {
-                if (s->mounts[i].file)
-                        make_absolute(run->d, &s->mounts[i].source);
         }
         if (run->a->rows && run->a->cols) {
                 s->process.rows = run->a->rows;

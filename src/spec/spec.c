@@ -109,6 +109,27 @@ void spec_remove_mount(struct spec *s, const char *destination)
         s->n_mounts = kept;
 }
 
+void spec_keep_mounts(struct spec *s, bool (*keep)(struct spec_mount *m, const void *arg),
+                      const void *arg)
+{
+        size_t kept = 0;
+
+        for (size_t i = 0; i < s->n_mounts; i++) {
+                if (keep(&s->mounts[i], arg))
+                        s->mounts[kept++] = s->mounts[i];
+                else
+                        spec_mount_release(&s->mounts[i]);
+        }
+        s->n_mounts = kept;
+}
+
+void spec_remove_devices(struct spec *s)
+{
+        for (size_t i = 0; i < s->n_devices; i++)
+                spec_device_release(&s->devices[i]);
+        s->n_devices = 0;
+}
+
 struct spec_device *spec_add_device(struct spec *s, const char *host_path, const char *path,
                                     const char *access)
 {

@@ -124,6 +124,10 @@ DEFINE_CLEANUP(struct spec *, spec_free);
 struct spec_mount *spec_add_mount(struct spec *s, const char *destination, const char *type,
                                   const char *source, const char *options /* comma list */);
 void spec_remove_mount(struct spec *s, const char *destination);
+/* Removes those for which @keep, which may change them, says no. */
+void spec_keep_mounts(struct spec *s, bool (*keep)(struct spec_mount *m, const void *arg),
+                      const void *arg);
+void spec_remove_devices(struct spec *s);
 
 /* runtime-spec 1.x JSON with a "kelp" member for what has no place there. Round-trips. */
 struct json_object *spec_to_json(const struct spec *s);
