@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <json-c/json_tokener.h>
+#include <json-c/linkhash.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <string.h>
@@ -292,6 +293,32 @@ int json_opt_strv(const struct json_at *at, const char *key, struct strv *ret, s
         return 0;
 }
 
+int json_opt_pairs(const struct json_at *at, const char *key, struct strv *ret, struct err **reterr)
+{
+        struct json_at child = json_key(at, key);
+        AUTO_STRV v = {0};
+        int r;
+
+        if (!child.obj)
+                return 0;
+        r = json_want_object(&child, reterr);
+        if (r < 0)
+                return r;
+        json_object_object_foreach(child.obj, name, value)
+        {
+                struct json_at e = json_key(&child, name);
+                const char *text;
+
+                (void)value;
+                r = json_value_string(&e, &text, reterr);
+                if (r < 0)
+                        return r;
+                strv_addf(&v, "%s=%s", name, text);
+        }
+        strv_copy(ret, &v);
+        return 0;
+}
+
 /* ---- building ---- */
 
 static void json_add(struct json_object *o, const char *key, struct json_object *value)
@@ -328,6 +355,16 @@ struct json_object *json_from_strv(const struct strv *s)
                 if (json_object_array_add(array, json_object_new_string(s->v[i])) < 0)
                         abort(); /* out of memory */
         return array;
+}
+
+void json_add_pairs(struct json_object *o, const struct strv *pairs)
+{
+        for (size_t i = 0; i < pairs->n; i++) {
+                size_t n = strcspn(pairs->v[i], "=");
+                AUTO_FREE char *name = xstrndup(pairs->v[i], n);
+
+                json_add_string(o, name, pairs->v[i][n] ? pairs->v[i] + n + 1 : "");
+        }
 }
 
 struct json_object *json_array(struct json_object *o, const char *key)

@@ -51,6 +51,9 @@ int json_opt_i64(const struct json_at *at, const char *key, int64_t *ret, struct
 int json_opt_u32(const struct json_at *at, const char *key, uint32_t *ret, struct err **reterr);
 /* Array of strings, appended to what *ret holds; nothing is added on failure. */
 int json_opt_strv(const struct json_at *at, const char *key, struct strv *ret, struct err **reterr);
+/* An object of strings, appended as "key=value". */
+int json_opt_pairs(const struct json_at *at, const char *key, struct strv *ret,
+                   struct err **reterr);
 int json_value_string(const struct json_at *at, const char **ret, struct err **reterr);
 /* "a.b[3]: expected a string" etc. as ERR_INVALID. */
 int json_fail(const struct json_at *at, struct err **reterr, const char *fmt, ...)
@@ -62,6 +65,8 @@ void json_add_bool(struct json_object *o, const char *key, bool value);
 void json_add_int(struct json_object *o, const char *key, int64_t value);
 void json_add_uint(struct json_object *o, const char *key, uint64_t value);
 struct json_object *json_from_strv(const struct strv *s); /* array; [] when empty */
+/* "key=value" strings as members; a key alone has an empty value. */
+void json_add_pairs(struct json_object *o, const struct strv *pairs);
 /* Each adds an empty container and returns it (borrowed). The macro, because json-c has a type of that name. */
 struct json_object *json_array(struct json_object *o, const char *key);
 struct json_object *json_add_object(struct json_object *o, const char *key);

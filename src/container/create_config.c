@@ -18,18 +18,6 @@ static void add_strv(struct json_object *o, const char *key, const struct strv *
         (void)json_object_object_add(o, key, json_from_strv(v));
 }
 
-/* "k=v" entries as an object; a key alone has an empty value. */
-static void add_pairs(struct json_object *o, const struct strv *v)
-{
-        for (size_t i = 0; i < v->n; i++) {
-                const char *eq = strchr(v->v[i], '=');
-                AUTO_FREE char *key =
-                    eq ? xstrndup(v->v[i], (size_t)(eq - v->v[i])) : xstrdup(v->v[i]);
-
-                json_add_string(o, key, eq ? eq + 1 : "");
-        }
-}
-
 static void add_set(struct json_object *o, const char *key, const struct strv *v)
 {
         struct json_object *set;
@@ -122,8 +110,8 @@ static void add_config(struct creation *k, struct json_object *c)
                         : k->config.workdir ? k->config.workdir
                                             : "");
         labels = json_object(c, "Labels");
-        add_pairs(labels, &k->config.labels);
-        add_pairs(labels, &o->labels);
+        json_add_pairs(labels, &k->config.labels);
+        json_add_pairs(labels, &o->labels);
         add_stop(k, c);
 }
 

@@ -123,22 +123,6 @@ static void add_device(struct json_object *list, const char *value)
         (void)json_object_array_add(list, o);
 }
 
-static void add_pairs(struct json_object *host, const char *key, const struct strv *v)
-{
-        struct json_object *o;
-
-        if (v->n == 0)
-                return;
-        o = json_object(host, key);
-        for (size_t i = 0; i < v->n; i++) {
-                const char *eq = strchr(v->v[i], '=');
-                AUTO_FREE char *name =
-                    eq ? xstrndup(v->v[i], (size_t)(eq - v->v[i])) : xstrdup(v->v[i]);
-
-                json_add_string(o, name, eq ? eq + 1 : "");
-        }
-}
-
 static int64_t limit_value(const char *text)
 {
         int64_t v = -1;
@@ -182,7 +166,8 @@ static void add_security(const struct run_options *o, struct json_object *host)
                 add_device(sub(host, "Devices", true), o->devices.v[i]);
         for (size_t i = 0; i < o->ulimits.n; i++)
                 add_ulimit(sub(host, "Ulimits", true), o->ulimits.v[i]);
-        add_pairs(host, "Sysctls", &o->sysctls);
+        if (o->sysctls.n)
+                json_add_pairs(json_object(host, "Sysctls"), &o->sysctls);
 }
 
 int creation_host_config(struct creation *k, struct json_object *host, struct err **reterr)
@@ -195,7 +180,8 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
         json_add_string(host, "NetworkMode", o->network ? o->network : "none");
         if (o->rm)
                 json_add_bool(host, "AutoRemove", true);
-        add_pairs(host, "Annotations", &o->annotations);
+        if (o->annotations.n)
+                json_add_pairs(json_object(host, "Annotations"), &o->annotations);
         add_list(host, "Dns", &o->dns);
         add_list(host, "DnsOptions", &o->dns_options);
         add_list(host, "DnsSearch", &o->dns_search);

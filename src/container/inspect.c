@@ -72,31 +72,6 @@ static void add_log_path(const struct dirs *d, const struct container *c, struct
                 add_file(d, c, o, "LogPath", "log/container.log");
 }
 
-/* Those that ended leave their exit code for a while, those whose monitor was killed leave what they were. */
-static bool exec_runs(int records_fd, const char *name)
-{
-        AUTO_JSON *o = NULL;
-        AUTO_CLOSE int pidfd = -EBADF;
-        struct process_id id = {0};
-        struct json_at at;
-        const char *boot = "";
-        uint64_t pid = 0;
-        bool running = false;
-
-        if (json_read_file(records_fd, name, RECORD_MAX, &o, NULL) < 0)
-                return false;
-        at = json_root(o, name);
-        if (json_opt_bool(&at, "Running", &running, NULL) < 0 || !running ||
-            json_get_u64(&at, "Pid", &pid, NULL) < 0 || pid > INT32_MAX ||
-            json_get_u64(&at, "start", &id.start_time, NULL) < 0 ||
-            json_get_string(&at, "boot", &boot, NULL) < 0 || strlen(boot) >= sizeof(id.boot_id))
-                return false;
-        id.pid = (pid_t)pid;
-        memcpy(id.boot_id, boot, strlen(boot) + 1);
-        pidfd = process_open(&id, NULL);
-        return pidfd >= 0;
-}
-
 /* The running sessions; null when there are none, as Docker has it. */
 static void add_exec_ids(int dir_fd, struct json_object *o)
 {
@@ -106,7 +81,7 @@ static void add_exec_ids(int dir_fd, struct json_object *o)
 
         for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
                 if (e->d_name[0] == '.' || strlen(e->d_name) != 64 + strlen(".json") ||
-                    !exec_runs(fd, e->d_name))
+                    !exec_record_runs(fd, e->d_name))
                         continue;
                 if (!ids)
                         ids = json_object_new_array();

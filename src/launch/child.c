@@ -513,6 +513,9 @@ static int stage_join(struct child *c)
          * then, but it has no process around it that could see it, unless it joins a pid namespace. */
         if (!p->write_maps && prctl(PR_SET_DUMPABLE, 0) < 0)
                 return -errno;
+        /* /proc/PID/cmdline is for everybody, dumpable or not. */
+        if (p->args)
+                memset(p->args, 0, p->args_len);
         if (p->join_process)
                 return join_process(c, &p->joins[0]);
         for (size_t i = 0; i < p->n_joins; i++) {

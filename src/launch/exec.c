@@ -46,6 +46,9 @@ int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd,
         r = launch_plan_process(p, opts->privileged, cache_fd, reterr);
         if (r < 0)
                 return r;
+        r = launch_plan_hide_args(p, reterr);
+        if (r < 0)
+                return r;
         r = launch_plan_protect_exe(p, reterr);
         if (r < 0)
                 return r;

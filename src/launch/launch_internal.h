@@ -48,6 +48,10 @@ struct launch_plan {
             init_path; /* kelp-init: as pid 1, or to keep our own program out of the container's sight */
         char **init_argv; /* NULL: the program is executed directly; the last part is argv */
 
+        char *
+            args; /* the monitor's command line, wiped in the child where others could read it; NULL: none can */
+        size_t args_len;
+
         int fail_stage; /* tests: this stage fails with ECANCELED; -1 none */
         struct strv strings;
 };
@@ -70,6 +74,8 @@ struct child {
 struct launch_plan *launch_plan_alloc(const struct spec *s, const struct spec_process *process);
 /* Program, environment, privileges: what run and exec have in common. */
 int launch_plan_process(struct launch_plan *p, bool all_caps, int cache_fd, struct err **reterr);
+/* For a child in a pid namespace with others in it: the monitor's arguments, paths of the host, are not theirs to read. */
+int launch_plan_hide_args(struct launch_plan *p, struct err **reterr);
 int launch_plan_protect_exe(struct launch_plan *p, struct err **reterr);
 extern const enum stage launch_order_exec[], launch_order_exec_early_filter[];
 

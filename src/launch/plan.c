@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/io.h"
 #include "base/process.h"
 #include "launch/launch_internal.h"
 #include "rootfs/rootfs.h"
@@ -123,6 +124,29 @@ static void plan_use_init(struct launch_plan *p, const char *path, bool springbo
         p->init_argv[at++] = (char *)"kelp-init";
         p->init_argv[at++] = (char *)(springboard ? "--exec" : "--");
         memcpy(p->init_argv + at, p->argv, n * sizeof(*p->argv));
+}
+
+/* Fields 48 and 49 of proc_pid_stat(5): where the arguments are, 0 where the kernel does not say. */
+int launch_plan_hide_args(struct launch_plan *p, struct err **reterr)
+{
+        AUTO_FREE char *text = NULL;
+        unsigned long start = 0, end = 0;
+        size_t len;
+        char *at;
+        int r = io_read_file(AT_FDCWD, "/proc/self/stat", 4096, &text, &len, reterr);
+
+        if (r < 0)
+                return r;
+        at = strrchr(text, ')'); /* of the name, which may hold anything */
+        for (int field = 2; at && field < 48; field++) {
+                at = strchr(at, ' ');
+                at = at ? at + 1 : NULL;
+        }
+        if (!at || sscanf(at, "%lu %lu", &start, &end) != 2 || start == 0 || end <= start)
+                return 0;
+        p->args = (char *)start;
+        p->args_len = end - start;
+        return 0;
 }
 
 /*
@@ -312,6 +336,11 @@ int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct laun
         r = plan_namespaces(p, reterr);
         if (r < 0)
                 return r;
+        if (s->ns[SPEC_NS_PID].path) {
+                r = launch_plan_hide_args(p, reterr);
+                if (r < 0)
+                        return r;
+        }
         r = launch_plan_process(p, false, cache_fd, reterr);
         if (r < 0)
                 return r;

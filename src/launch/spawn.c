@@ -24,6 +24,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define STOP_CHECK_MS 50
+#define STOPS_MAX     100
+
 struct spawn {
         struct launch_plan *plan;
         int sock;  /* our end */
@@ -31,6 +34,7 @@ struct spawn {
         int pidfd;
         int between; /* pidfd of the process in between; -EBADF: none */
         int terminal, keeper;
+        int stops;        /* how often the container stopped it */
         bool want_joined; /* JOINED is what is waited for */
 };
 
@@ -171,6 +175,10 @@ static int receive_failed(int r, struct err **reterr)
         if (r == -ECONNRESET)
                 return err_new(reterr, ERR_INVALID,
                                "the container's first process was killed while it started");
+        if (r == -EINTR)
+                return err_new(reterr, ERR_BUSY,
+                               "a process of the container stopped the program again and again "
+                               "before it could begin");
         return err_sys(reterr, -r, "hear from the container's first process");
 }
 
@@ -199,6 +207,33 @@ static int take_joined(struct spawn *s, const struct child_report *report, int f
 }
 
 /*
+ * Where the child joins the processes of a container, its root may send it any signal. What it may not is to hold us up: a child
+ * that was stopped is continued, for a while. (It cannot be traced: it is undumpable until its exec.)
+ */
+static int wait_for_message(struct spawn *s)
+{
+        struct pollfd p = {.fd = s->sock, .events = POLLIN};
+
+        if (s->plan->n_joins == 0)
+                return 0; /* nobody is there yet */
+        for (;;) {
+                int r = poll(&p, 1, STOP_CHECK_MS);
+                siginfo_t si = {0};
+
+                if (r > 0)
+                        return 0;
+                if (r < 0 && errno != EINTR)
+                        return -errno;
+                if (s->pidfd < 0 || waitid(P_PIDFD, (id_t)s->pidfd, &si, WSTOPPED | WNOHANG) < 0 ||
+                    si.si_pid == 0)
+                        continue;
+                if (++s->stops > STOPS_MAX)
+                        return -EINTR;
+                (void)sys_pidfd_send_signal(s->pidfd, SIGCONT);
+        }
+}
+
+/*
  * The next message of the child. JOINED, which the process in between sends, may come before or after the child's first, and is taken
  * in passing. A failure is remembered until JOINED came as well: without it the child could not be waited for.
  */
@@ -208,8 +243,14 @@ static int spawn_receive(struct spawn *s, struct child_report *ret, int ret_fds[
         bool failed = false;
 
         for (;;) {
-                int r = sync_recv(s->sock, &report, ret_fds);
+                int r = wait_for_message(s);
 
+                if (r < 0) {
+                        for (size_t i = 0; i < SYNC_FDS; i++)
+                                ret_fds[i] = -EBADF;
+                        return r;
+                }
+                r = sync_recv(s->sock, &report, ret_fds);
                 if (r < 0)
                         return failed && r == -ECONNRESET ? 0 : r;
                 if (report.what == REPORT_JOINED) {

@@ -4,8 +4,9 @@
  * replaced. The session's record tells others of it while it runs; afterwards it is kept only for a detached one, whose exit code
  * nobody has been told (bounded: RECORD_EXECS_KEPT).
  *
- * The program is our child but lives in the container's PID namespace and dies with it. Where the container shares the
- * host's processes nothing would end it: we do, when pid 1 is gone.
+ * The program is our child but lives in the container's PID namespace and dies with it. Where the container shares the host's
+ * processes nothing would end it, nor what it has started: we adopt its orphans (subreaper), stay as long as there are
+ * any, and kill them all when pid 1 is gone.
  */
 #include "base/alloc.h"
 #include "base/dirs.h"
@@ -26,6 +27,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,6 +49,7 @@ static int open_container(struct exec *x, const char *root, struct err **reterr)
         x->container = r == 0 ? -ESRCH : process_open(&rec.process, NULL);
         if (x->container < 0)
                 return err_new(reterr, ERR_BUSY, "container %s is not running", x->id);
+        x->own_pids = rec.mount_ns == 0; /* recorded for others only: run_start.c */
         return 0;
 }
 
@@ -59,16 +62,32 @@ static void on_served(void *arg)
         status_exited(x->code, false);
 }
 
+/* Nothing left to do: but descendants that share the host's processes must not outlive the container without us. */
+static void stop_when_done(struct exec *x)
+{
+        siginfo_t si;
+
+        if (!x->delivered)
+                return;
+        if (x->container_watch && waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT) == 0)
+                return;
+        loop_stop(x->loop);
+}
+
 static void on_delivered(void *arg)
 {
-        loop_stop(((struct exec *)arg)->loop);
+        struct exec *x = arg;
+
+        x->delivered = true;
+        stop_when_done(x);
 }
 
 static void finish(struct exec *x, int status)
 {
         x->finished = true;
         x->code = monitor_exit_code(status);
-        x->container_watch = loop_remove(x->container_watch);
+        if (x->own_pids)
+                x->container_watch = loop_remove(x->container_watch);
         session_drain(x->session);
         exec_record_close(x);
         session_finish(x->session, x->code, on_served, on_delivered, x);
@@ -83,6 +102,7 @@ static void reap(struct exec *x)
                 if (pid == x->p.pid && !x->finished)
                         finish(x, status);
         }
+        stop_when_done(x);
 }
 
 static int on_signal(struct loop *l, const struct signalfd_siginfo *si, void *arg)
@@ -101,7 +121,15 @@ static int on_container_end(struct loop *l, int fd, uint32_t events, void *arg)
         struct exec *x = arg;
 
         x->container_watch = loop_remove(x->container_watch);
-        (void)sys_pidfd_send_signal(x->p.pidfd, SIGKILL);
+        if (!x->finished)
+                (void)sys_pidfd_send_signal(x->p.pidfd, SIGKILL);
+        if (!x->own_pids) {
+                reap(x); /* what has ended by itself keeps its exit code */
+                monitor_kill_children();
+                if (!x->finished)
+                        finish(x, SIGKILL); /* the status of one that was killed */
+                stop_when_done(x);
+        }
         return 0;
 }
 
@@ -121,6 +149,8 @@ static int launch(struct exec *x, struct streams *streams, struct err **reterr)
                 r = streams_open(streams, x->req.interactive, reterr);
         if (r < 0)
                 return r;
+        if (!x->own_pids && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+                return err_sys(reterr, errno, "adopt the program's orphans");
         io = (struct launch_io){streams->child[0], streams->child[1], streams->child[2], NULL, 0};
         return launch_exec(&o, x->d->root_fd, cache_fd, &io, &x->p, reterr);
 }

@@ -28,6 +28,8 @@ struct exec {
         struct loop_source *container_watch;
         int code;
         bool finished;
+        bool delivered; /* every client has got all */
+        bool own_pids;  /* the container has a PID namespace: nothing outlives its pid 1 */
 };
 
 int exec_request_read(struct request *q, struct err **reterr);

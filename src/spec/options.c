@@ -90,28 +90,6 @@ static int config_keys(const struct json_at *config, const char *key, struct str
         return 0;
 }
 
-static int config_labels(const struct json_at *config, struct strv *ret, struct err **reterr)
-{
-        struct json_at at = json_key(config, "Labels");
-        int r;
-
-        if (!at.obj)
-                return 0;
-        if ((r = json_want_object(&at, reterr)) < 0)
-                return r;
-        json_object_object_foreach(at.obj, name, value)
-        {
-                struct json_at e = json_key(&at, name);
-                const char *text;
-
-                (void)value;
-                if ((r = json_value_string(&e, &text, reterr)) < 0)
-                        return r;
-                strv_addf(ret, "%s=%s", name, text);
-        }
-        return 0;
-}
-
 static int config_string(const struct json_at *config, const char *key, char **ret,
                          struct err **reterr)
 {
@@ -137,7 +115,7 @@ int image_config_from_json(struct json_object *config, const char *what, struct 
             (r = config_command(&at, "Entrypoint", &c.entrypoint, reterr)) < 0 ||
             (r = config_command(&at, "Cmd", &c.cmd, reterr)) < 0 ||
             (r = json_opt_strv(&at, "Env", &c.env, reterr)) < 0 ||
-            (r = config_labels(&at, &c.labels, reterr)) < 0 ||
+            (r = json_opt_pairs(&at, "Labels", &c.labels, reterr)) < 0 ||
             (r = config_keys(&at, "Volumes", &c.volumes, reterr)) < 0 ||
             (r = config_keys(&at, "ExposedPorts", &c.exposed_ports, reterr)) < 0)
                 return r;

@@ -142,23 +142,6 @@ static void add_mounts(struct json_object *doc, const struct spec *s)
         }
 }
 
-/* "key=value" strings as an object. */
-static void add_pairs(struct json_object *parent, const char *key, const struct strv *pairs)
-{
-        struct json_object *o;
-
-        if (!pairs->n)
-                return;
-        o = json_object(parent, key);
-        for (size_t i = 0; i < pairs->n; i++) {
-                const char *equals = strchr(pairs->v[i], '=');
-                AUTO_FREE char *name = xstrndup(pairs->v[i], equals ? (size_t)(equals - pairs->v[i])
-                                                                    : strlen(pairs->v[i]));
-
-                json_add_string(o, name, equals ? equals + 1 : "");
-        }
-}
-
 static void add_linux(struct json_object *doc, const struct spec *s)
 {
         struct json_object *o = json_object(doc, "linux");
@@ -181,7 +164,8 @@ static void add_linux(struct json_object *doc, const struct spec *s)
                 json_object_object_add(o, "gidMappings", id_map_to_json(&s->gid_map));
         json_object_object_add(o, "maskedPaths", json_from_strv(&s->masked_paths));
         json_object_object_add(o, "readonlyPaths", json_from_strv(&s->readonly_paths));
-        add_pairs(o, "sysctl", &s->sysctl);
+        if (s->sysctl.n)
+                json_add_pairs(json_object(o, "sysctl"), &s->sysctl);
 }
 
 static void add_devices(struct json_object *kelp, const struct spec *s)
@@ -248,7 +232,8 @@ struct json_object *spec_to_json(const struct spec *s)
         if (s->domainname)
                 json_add_string(doc, "domainname", s->domainname);
         add_mounts(doc, s);
-        add_pairs(doc, "annotations", &s->annotations);
+        if (s->annotations.n)
+                json_add_pairs(json_object(doc, "annotations"), &s->annotations);
         add_linux(doc, s);
         add_kelp(doc, s);
         return doc;

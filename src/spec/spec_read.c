@@ -265,30 +265,6 @@ static int read_id_map(const struct json_at *linux_at, const char *key, struct i
         return r;
 }
 
-/* An object of strings as "key=value". */
-static int read_pairs(const struct json_at *parent, const char *key, struct strv *ret,
-                      struct err **reterr)
-{
-        struct json_at at = json_key(parent, key);
-        int r;
-
-        if (!at.obj)
-                return 0;
-        if ((r = json_want_object(&at, reterr)) < 0)
-                return r;
-        json_object_object_foreach(at.obj, name, value)
-        {
-                struct json_at e = json_key(&at, name);
-                const char *text;
-
-                (void)value;
-                if ((r = json_value_string(&e, &text, reterr)) < 0)
-                        return r;
-                strv_addf(ret, "%s=%s", name, text);
-        }
-        return 0;
-}
-
 static int read_linux(const struct json_at *at, struct spec *s, struct err **reterr)
 {
         struct json_at seccomp = json_key(at, "seccomp");
@@ -303,7 +279,7 @@ static int read_linux(const struct json_at *at, struct spec *s, struct err **ret
             (r = json_opt_strv(at, "maskedPaths", &s->masked_paths, reterr)) < 0 ||
             (r = json_opt_strv(at, "readonlyPaths", &s->readonly_paths, reterr)) < 0)
                 return r;
-        return read_pairs(at, "sysctl", &s->sysctl, reterr);
+        return json_opt_pairs(at, "sysctl", &s->sysctl, reterr);
 }
 
 static int read_field(const struct json_at *kelp, const struct spec_field *f, void *at,
@@ -379,7 +355,7 @@ static int read_all(const struct json_at *at, struct spec *s, struct err **reter
             (r = read_string_into(at, "hostname", &s->hostname, reterr)) < 0 ||
             (r = read_string_into(at, "domainname", &s->domainname, reterr)) < 0 ||
             (r = read_list(at, "mounts", read_mount, s, reterr)) < 0 ||
-            (r = read_pairs(at, "annotations", &s->annotations, reterr)) < 0 ||
+            (r = json_opt_pairs(at, "annotations", &s->annotations, reterr)) < 0 ||
             (r = json_want_object(&linux_at, reterr)) < 0 ||
             (r = read_linux(&linux_at, s, reterr)) < 0 || (r = json_want_object(&kelp, reterr)) < 0)
                 return r;

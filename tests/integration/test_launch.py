@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a container looks like from inside: root file system, mounts, ids, capabilities, limits, the program itself."""
+import json
 import os
 import shutil
 
 import pytest
 
 import rootfs
+from harness import wait_for
 from rootfs import entry
 
 PROBE = "/bin/probe"
@@ -244,3 +246,44 @@ def test_init_reaps_and_forwards(kelp, probe):
 
 def test_working_directory_is_made(kelp, busybox):
     assert sh(kelp, busybox, "pwd; stat -c %U .", "-w", "/a/b/c").split() == ["/a/b/c", "root"]
+
+
+# ---- exec beside hostile processes ----
+
+
+def test_exec_cannot_be_held_up_or_read(kelp, busybox):
+    """Root of the container may signal what is about to become a program in it, and read its command line."""
+    script = """while :; do for p in /proc/[0-9]*; do
+        read -r name < $p/comm || continue
+        # What is a program by now is ours to stop, which is not what is tried here.
+        if [ "$name" = kelp-monitor ]; then kill -STOP ${p#/proc/}; cat $p/cmdline >> /seen; else kill -CONT ${p#/proc/}; fi
+    done; done 2> /dev/null"""
+    kelp.ok("run", "-d", "--name", "c", busybox, "sh", "-c", script)
+    for _ in range(15):
+        assert kelp.ok("exec", "c", "echo", "hi", timeout=30) == "hi"
+    seen = kelp.ok("exec", "c", "sh", "-c", "cat /seen 2> /dev/null || :")
+    assert "kelp-monitor" not in seen and str(kelp.base) not in seen
+    kelp.ok("rm", "-f", "c")
+
+
+def test_descendants_of_exec_end_with_a_container_that_has_the_hosts_processes(kelp, busybox):
+    def sleepers():
+        return [p for p, (_, _, line) in kelp.processes().items() if line.startswith("sleep 9123")]
+
+    kelp.ok("run", "-d", "--name", "c", "--pid", "host", busybox, "sleep", "1000")
+    assert kelp.ok("exec", "c", "sh", "-c", "(setsid sleep 9123 > /dev/null 2>&1 &); echo done") == "done"
+    foreground = kelp.popen("exec", "c", "sh", "-c", "setsid sleep 9123 & sleep 9123; :")
+    wait_for(lambda: len(sleepers()) == 3, what="three programs")
+    kelp.ok("stop", "-t", "0", "c")
+    assert foreground.wait(20) == 137
+    wait_for(lambda: not sleepers(), what="their end")
+    kelp.ok("rm", "c")
+
+
+def test_filter_without_execveat(kelp, probe):
+    """A filter's verdict concerns the container's program, not how it is brought up: --init, and the springboard."""
+    profile = kelp.work / "noexecveat.json"
+    for action in ("SCMP_ACT_ERRNO", "SCMP_ACT_KILL_PROCESS"):
+        profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["execveat"], "action": action}]}))
+        for init in ((), ("--init",)):
+            kelp.ok("run", "--rm", *init, "--security-opt", f"seccomp={profile}", probe, PROBE, "true")
