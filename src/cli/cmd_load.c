@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/str.h"
 #include "cli/image_names.h"
 #include "cli/output.h"
 #include "cli/progress.h"
@@ -46,6 +47,13 @@ static int open_input(const char *path, struct err **reterr)
         return fd_dup(STDIN_FILENO, reterr);
 }
 
+/* The table would say no more than that there are too many. */
+static int no_operands(const char *path, struct err **reterr)
+{
+        return err_hint(reterr, err_new(reterr, ERR_USAGE, "unexpected argument '%s'", path),
+                        "kelp load -i %s", path);
+}
+
 static int print_results(struct json_object *results, struct err **reterr)
 {
         int r = 0;
@@ -78,7 +86,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         AUTO_CLOSE int in = -EBADF;
         struct progress p;
         struct dirs *d;
-        int r = cli_dirs(cli, &d, reterr);
+        int r = operands->n ? no_operands(operands->v[0], reterr) : cli_dirs(cli, &d, reterr);
 
         if (r < 0)
                 return r;
@@ -109,6 +117,7 @@ const struct verb verb_load = {
     .details = "Reads OCI archives and layout directories and Docker archives of every age, "
                "plain or\ncompressed with gzip, zstd, xz or bzip2.",
     .sections = sections,
+    .operands = "",
     .args_size = sizeof(struct load_args),
     .run = run,
 };

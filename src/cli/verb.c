@@ -168,7 +168,7 @@ static int check_operands(const struct verb *v, size_t n, struct err **reterr)
         else
                 return 0;
         return err_hint(reterr, r, "usage: kelp %s%s%s%s", v->names[0],
-                        v->sections ? " [OPTIONS]" : "", v->operands ? " " : "",
+                        v->sections ? " [OPTIONS]" : "", str_empty(v->operands) ? "" : " ",
                         v->operands ? v->operands : "");
 }
 
@@ -215,7 +215,7 @@ int verb_run(const struct verb *v, struct cli *cli, char *const *argv, struct er
 void verb_print_help(const struct verb *v, FILE *f)
 {
         fprintf(f, "Usage: kelp %s%s%s%s\n\n%s\n", v->names[0], v->sections ? " [OPTIONS]" : "",
-                v->operands ? " " : "", v->operands ? v->operands : "", v->summary);
+                str_empty(v->operands) ? "" : " ", v->operands ? v->operands : "", v->summary);
         if (v->names[1]) {
                 fputs("\nAliases:", f);
                 for (size_t i = 1; i < ARRAY_SIZE(v->names) && v->names[i]; i++)

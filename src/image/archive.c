@@ -146,6 +146,11 @@ const char *archive_what(const struct archive *a)
         return a->what;
 }
 
+bool archive_is_directory(const struct archive *a)
+{
+        return a->mode == ARCHIVE_DIR;
+}
+
 bool archive_is_stream(const struct archive *a)
 {
         return a->mode == ARCHIVE_STREAM;

@@ -51,6 +51,7 @@ struct archive_layer {
         bool needs_lower;
 };
 bool archive_is_stream(const struct archive *a);
+bool archive_is_directory(const struct archive *a);
 /* Stream only; NULL when no layer of that name passed. */
 struct archive_layer *archive_layer(struct archive *a, const char *name);
 

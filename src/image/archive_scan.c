@@ -423,7 +423,7 @@ int archive_scan(struct archive *a, struct err **reterr)
                 return tool_interrupted_error(reterr);
         }
         if (r < 0)
-                return err_wrap(reterr, r, "%s", a->what);
+                return r; /* who read it said already what it is */
         sort_entries(a);
         return 0;
 }

@@ -24,7 +24,7 @@
  *                 → {"id":"sha256:…","name"?:formatted reference}, one per name, or one without a name
  *   import        {"what":S, "name"?:formatted reference, "changes"?:[S], "message"?:S, "platform"?:"os/arch[/variant]"}
  *                 → {"id":"sha256:…"}
- *   save          {"images":[{"id":…,"manifest":…,"names":[formatted]}], "format":"docker"|"oci"|"docker-v1", "compress"?:"gzip"|"zstd"}
+ *   save          {"images":[{"id":…,"manifest":…,"names":[formatted]}], "format":"docker"|"oci"|"docker-v1"}
  *                 output: a directory (oci only) or anything that can be written; → nothing
  *   reown         {"layers":[name], "uid":[{containerID,hostID,size}], "gid":[…]}  container → caller's namespace
  *   flatten       {"layers":[name], "uid":…, "gid":…, "target":path of an empty directory below the data root}

@@ -57,7 +57,14 @@ static int load_archive(struct loader *l, struct err **reterr)
                 r = load_docker(l, reterr);
         else if (archive_has(l->archive, "repositories"))
                 r = load_repositories(l, reterr);
-        else {
+        else if (archive_is_directory(l->archive)) {
+                r = err_new(reterr, ERR_INVALID,
+                            "%s: the directory is no OCI layout: it has no index.json", what);
+                return err_hint(
+                    reterr, r,
+                    "'tar -C %s -c . | kelp import - NAME' makes an image of a root file system",
+                    what);
+        } else {
                 r = err_new(reterr, ERR_INVALID,
                             "%s: no archive of images: it has neither index.json nor manifest.json",
                             what);

@@ -240,8 +240,8 @@ static void add_names(struct loader *l, const struct descriptor *d, struct strv 
 {
         if (d->image_name)
                 load_add_name(l, d->image_name, false, ret);
-        else if (d->ref_name && strcmp(d->ref_name, "latest") != 0)
-                /* A bare "latest" is the tag of a layout's only image, whose name is not said. */
+        else if (d->ref_name)
+                /* As podman has it, also for one that may have been meant as a tag: "latest" is localhost/latest:latest. */
                 load_add_name(l, d->ref_name, true, ret);
 }
 

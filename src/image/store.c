@@ -119,6 +119,8 @@ static int lookup_digest(const struct dirs *d, const struct reference *r, struct
                          struct err **reterr)
 {
         AUTO(ref_list_release) struct ref_list refs = {0};
+        bool exact =
+            r->has_domain && strcmp(r->domain, "docker.io") != 0; /* see refs_candidates() */
         int rc = refs_list(d, &refs, reterr);
 
         if (rc < 0)
@@ -133,8 +135,8 @@ static int lookup_digest(const struct dirs *d, const struct reference *r, struct
                 free(have.tag);
                 have.tag = NULL;
                 struct reference bare = {.domain = r->domain, .path = r->path};
-                ours = r->has_domain ? reference_format(&bare) : reference_familiar(&bare);
-                theirs = r->has_domain ? reference_format(&have) : reference_familiar(&have);
+                ours = exact ? reference_format(&bare) : reference_familiar(&bare);
+                theirs = exact ? reference_format(&have) : reference_familiar(&have);
                 if (strcmp(ours, theirs) != 0)
                         continue;
                 rc = run_description_read(d, digest_hex(refs.v[i].image), &ret->image, reterr);

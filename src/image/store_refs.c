@@ -253,10 +253,14 @@ int refs_candidates(const char *name, struct strv *ret, struct err **reterr)
         if (rc < 0)
                 return rc;
         formatted = reference_format(&r);
-        twin = r.has_domain ? NULL : reference_twin(&r);
-        if (twin)
+        /* Listings show "docker.io/library/x" and "localhost/x" as "x", and never hold both: who types the first of them may mean
+         * either. "localhost/x" is no name of Docker's for "x": it means itself. */
+        twin = r.has_domain && strcmp(r.domain, "localhost") == 0 ? NULL : reference_twin(&r);
+        if (twin && !r.has_domain)
                 strv_add(ret, twin);
         strv_add(ret, formatted);
+        if (twin && r.has_domain)
+                strv_add(ret, twin);
         return 0;
 }
 
@@ -271,6 +275,10 @@ int store_new_name(const struct dirs *d, const char *name, char **ret, struct er
                 return rc;
         if (r.digest)
                 return err_new(reterr, ERR_USAGE, "'%s': a new name can't have a digest", name);
+        if (r.has_domain) {
+                *ret = reference_format(&r);
+                return 0;
+        }
         rc = refs_candidates(name, &candidates, reterr);
         if (rc < 0)
                 return rc;

@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "base/process.h"
 #include "launch/launch_internal.h"
 #include "rootfs/rootfs.h"
@@ -130,21 +131,20 @@ static void plan_use_init(struct launch_plan *p, const char *path, bool springbo
 int launch_plan_hide_args(struct launch_plan *p, struct err **reterr)
 {
         AUTO_FREE char *text = NULL;
-        unsigned long start = 0, end = 0;
+        AUTO_STRV fields = {0};
+        uint64_t start = 0, end = 0;
+        const char *at;
         size_t len;
-        char *at;
         int r = io_read_file(AT_FDCWD, "/proc/self/stat", 4096, &text, &len, reterr);
 
         if (r < 0)
                 return r;
         at = strrchr(text, ')'); /* of the name, which may hold anything */
-        for (int field = 2; at && field < 48; field++) {
-                at = strchr(at, ' ');
-                at = at ? at + 1 : NULL;
-        }
-        if (!at || sscanf(at, "%lu %lu", &start, &end) != 2 || start == 0 || end <= start)
+        strv_split(&fields, at ? at : "", ' ');
+        if (fields.n < 48 || parse_u64(fields.v[46], &start) < 0 ||
+            parse_u64(fields.v[47], &end) < 0 || start == 0 || end <= start)
                 return 0;
-        p->args = (char *)start;
+        p->args = (char *)(uintptr_t)start;
         p->args_len = end - start;
         return 0;
 }

@@ -492,6 +492,7 @@ def test_names(kelp):
     for name in ("web:1", "library/web:1", "docker.io/web:1", "docker.io/library/web:1", a.id, a.id[7:], a.id[7:19]):
         assert inspect(kelp, name)["Id"] == a.id
     kelp.fails("image", "inspect", "localhost/web:1", match="no such image")
+    assert inspect(kelp, "docker.io/library/web:1") == inspect(kelp, "web:1")
     load(kelp, archive(oci_files((b, "localhost/web:1"))))
     assert inspect(kelp, "web:1")["Id"] == b.id
     kelp.ok("tag", a.id[7:19], "web:1")
@@ -818,3 +819,36 @@ def test_nothing_is_passed_on_by_root(kelp):
     process.kill()
     process.wait()
     harness.wait_for(lambda: not helper(), what="the end of kelp-image")
+
+
+# ---- names, and what is no archive ----
+
+
+def test_dockers_full_name_finds_a_local_image(kelp, probe):
+    """`images` shows "probe" for localhost/probe, and that is docker.io/library/probe for who comes from Docker."""
+    image = inspect(kelp, "probe")["Id"]
+    for name in ("docker.io/library/probe", "docker.io/probe:latest", "index.docker.io/library/probe:latest", "localhost/probe"):
+        assert inspect(kelp, name)["Id"] == image
+    kelp.fails("image", "inspect", "docker.io/other/probe", match="no such image")
+    kelp.fails("image", "inspect", "example.com/probe", match="no such image")
+    kelp.ok("tag", "probe", "docker.io/library/fresh")
+    kelp.fails("image", "inspect", "localhost/fresh", match="no such image")
+    kelp.ok("rmi", "docker.io/library/probe")
+    kelp.fails("image", "inspect", "probe", match="no such image")
+
+
+def test_bare_latest_is_a_name(kelp):
+    """skopeo copy … oci-archive:FILE:latest, which podman loads as localhost/latest:latest."""
+    a = Image([layer("a")])
+    out = load(kelp, archive(oci_files((a, "latest")))).out
+    assert "latest:latest" in out and inspect(kelp, "localhost/latest")["Id"] == a.id
+
+
+def test_load_says_what_it_was_given(kelp):
+    junk, plain = kelp.work / "junk", kelp.work / "plain"
+    junk.write_text("garbage\n")
+    plain.mkdir()
+    result = kelp.fails("load", "-i", junk, match="junk: ")
+    assert result.err.count("junk") == 1, result
+    kelp.fails("load", "-i", plain, match="plain: the directory is no OCI layout(.|\n)*hint: .*kelp import")
+    kelp.fails("load", junk, code=125, match="unexpected argument(.|\n)*hint: kelp load -i .*junk")

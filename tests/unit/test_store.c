@@ -138,7 +138,8 @@ static void test_resolve(void **state)
         for (size_t i = 0; i < ARRAY_SIZE(found); i++)
                 assert_resolves(d, found[i], CONFIG_1);
         assert_gone(d, "web:2");
-        assert_gone(d, "docker.io/web");
+        assert_resolves(d, "docker.io/web", CONFIG_1); /* listings call both "web" */
+        assert_gone(d, "docker.io/other/web");
         assert_gone(d, "c2");
         assert_gone(d, "Web");
         assert_gone(d, "web@sha256:" MANIFEST_2);
