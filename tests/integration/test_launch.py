@@ -287,3 +287,35 @@ def test_filter_without_execveat(kelp, probe):
         profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [{"names": ["execveat"], "action": action}]}))
         for init in ((), ("--init",)):
             kelp.ok("run", "--rm", *init, "--security-opt", f"seccomp={profile}", probe, PROBE, "true")
+
+
+# ---- an outer filter that hides clone3 ----
+
+WITHOUT_CLONE3 = """
+import ctypes, os, struct, sys
+def insn(code, jt, jf, k): return struct.pack("HBBI", code, jt, jf, k)
+program = ctypes.create_string_buffer(
+    insn(0x20, 0, 0, 0)                       # the system call's number
+    + insn(0x15, 0, 1, 435)                   # clone3, on every architecture
+    + insn(0x06, 0, 0, 0x00050000 | 38)       # ENOSYS, as outer container profiles have it
+    + insn(0x06, 0, 0, 0x7fff0000))
+class Filter(ctypes.Structure): _fields_ = [("n", ctypes.c_ushort), ("insns", ctypes.c_void_p)]
+libc = ctypes.CDLL(None, use_errno=True)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(Filter(4, ctypes.addressof(program)))) == 0
+assert libc.syscall(435, 0, 0) == -1 and ctypes.get_errno() == 38
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_clone3_is_hidden(kelp, busybox):
+    def hidden(*args):
+        result = kelp.execute(["/usr/bin/python3", "-c", WITHOUT_CLONE3, *kelp.command(*args)])
+        assert result.rc == 0, result
+        return result.out.strip()
+
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")  # keeps the namespace: newuidmap is setuid, which a filter forbids
+    assert hidden("run", "--rm", busybox, "sh", "-c", "echo $$ $(id -u)") == "1 0"
+    assert hidden("run", "--rm", "--pid", "container:c", busybox, "sh", "-c", "kill -0 1 && echo there") == "there"
+    assert hidden("exec", "c", "echo", "in") == "in"
+    kelp.ok("rm", "-f", "c")
