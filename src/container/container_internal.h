@@ -2,6 +2,7 @@
 #pragma once
 /* container_internal — what the files of container/ share. */
 #include "base/json.h"
+#include "base/tmp_dir.h"
 #include "container/container.h"
 #include "spec/options.h"
 
@@ -26,17 +27,6 @@ int name_reserve(const struct dirs *d, const char *name, const char *id, char re
 void names_sweep(const struct dirs *d);
 
 /* ---- tmp.c ---- */
-/* tmp/<id>/ with its lock held. */
-struct container_tmp {
-        char id[65];
-        int fd, lock_fd;
-};
-#define CONTAINER_TMP_NONE                                                                         \
-        {                                                                                          \
-                .fd = -EBADF, .lock_fd = -EBADF                                                    \
-        }
-int container_tmp_make(const struct dirs *d, struct container_tmp *ret, struct err **reterr);
-void container_tmp_close(struct container_tmp *t);
 /* Starts the removal of unlocked directories in tmp/ and does not wait for it. Never fails: it is nobody's errand. */
 void container_tmp_sweep(const struct dirs *d);
 /* Deletes tmp/<name>, inside U if need be. @wait: until it is gone. */
@@ -62,7 +52,7 @@ struct creation {
         const struct dirs *d;
         const struct run_options *o;
         struct strv *warnings;
-        struct container_tmp tmp;
+        struct tmp_dir tmp;
         char *name;
         struct image *image; /* NULL with --rootfs */
         struct image_config config;

@@ -201,7 +201,7 @@ static int write_all(struct creation *k, struct err **reterr)
 
 static void creation_release(struct creation *k)
 {
-        container_tmp_close(&k->tmp);
+        tmp_dir_close(&k->tmp);
         free(k->name);
         k->image = image_free(k->image);
         image_config_release(&k->config);
@@ -217,13 +217,13 @@ int container_create(const struct dirs *d, const struct run_options *o, char ret
         struct creation k = {.d = d,
                              .o = o,
                              .warnings = warnings,
-                             .tmp = CONTAINER_TMP_NONE,
+                             .tmp = TMP_DIR_NONE,
                              .created_ns = clock_now_ns()};
         bool committed = false;
         int r;
 
         container_tmp_sweep(d);
-        r = container_tmp_make(d, &k.tmp, reterr);
+        r = tmp_dir_make(d, &k.tmp, reterr);
         if (r >= 0)
                 r = write_all(&k, reterr);
         if (r >= 0)

@@ -251,7 +251,7 @@ static int by_option(const char *option, struct storage_info **ret, struct err *
 int storage_probe(const struct dirs *d, const char *option, struct storage_info **ret,
                   struct err **reterr)
 {
-        struct container_tmp tmp = CONTAINER_TMP_NONE;
+        struct tmp_dir tmp = TMP_DIR_NONE;
         AUTO_FREE char *dir = NULL;
         struct stat st;
         char key[80];
@@ -267,13 +267,13 @@ int storage_probe(const struct dirs *d, const char *option, struct storage_info 
         *ret = cache_read(d, key);
         if (*ret)
                 return 0;
-        r = container_tmp_make(d, &tmp, reterr);
+        r = tmp_dir_make(d, &tmp, reterr);
         if (r < 0)
                 return r;
         dir = xasprintf("%s/tmp/%s", d->root, tmp.id);
         r = probe_run(d, dir, ret, reterr);
         (void)container_tmp_delete(d, tmp.id, true, NULL);
-        container_tmp_close(&tmp);
+        tmp_dir_close(&tmp);
         if (r >= 0)
                 cache_write(d, key, *ret);
         return r;

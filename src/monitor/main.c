@@ -19,8 +19,8 @@
 
 static int usage(void)
 {
-        (void)fprintf(
-            stderr, "kelp-monitor is started by kelp: run|exec|size ROOT ID, remove ROOT NAME…\n");
+        (void)fprintf(stderr, "kelp-monitor is started by kelp: run|exec|size ROOT ID, remove ROOT "
+                              "NAME…, usage ROOT PATH…\n");
         return 125;
 }
 
@@ -104,6 +104,8 @@ int main(int argc, char **argv)
                 return monitor_exec(argv[2], argv[3]);
         if (strcmp(argv[1], "size") == 0 && argc == 4 && str_is_hex(argv[3], 64))
                 return monitor_size(argv[2], argv[3]);
+        if (strcmp(argv[1], "usage") == 0)
+                return monitor_usage(argv[2], argv + 3);
         if (strcmp(argv[1], "remove") == 0)
                 return monitor_remove(argv[2], argv + 3);
         return usage();

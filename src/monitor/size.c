@@ -5,6 +5,8 @@
 #include "base/path.h"
 #include "monitor/monitor.h"
 
+#include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 
 static int measure(const char *root, const char *id, unsigned long long *ret, struct err **reterr)
@@ -31,5 +33,34 @@ int monitor_size(const char *root, const char *id)
                 return 1;
         }
         printf("%llu\n", bytes);
+        return fflush(stdout) == 0 ? 0 : 1;
+}
+
+int monitor_usage(const char *root, char *const *paths)
+{
+        AUTO(dirs_freep) struct dirs *d = NULL;
+        AUTO_ERR struct err *e = NULL;
+        unsigned long long bytes, inodes;
+        int r = dirs_open(root, &d, &e);
+
+        if (r >= 0)
+                r = monitor_enter(d, &e);
+        for (; r >= 0 && *paths; paths++) {
+                AUTO_ERR struct err *one = NULL;
+
+                r = path_usage(d->root_fd, *paths, &bytes, &inodes, &one);
+                if (r == -ENOENT) { /* removed meanwhile */
+                        r = 0;
+                        bytes = UINT64_MAX;
+                }
+                if (r < 0)
+                        (void)err_move(&e, r, &one);
+                else
+                        printf("%llu\n", bytes);
+        }
+        if (r < 0) {
+                err_print(e, stderr, "kelp-monitor", 0);
+                return 1;
+        }
         return fflush(stdout) == 0 ? 0 : 1;
 }

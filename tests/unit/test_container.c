@@ -316,19 +316,19 @@ static void test_sweep(void **state)
         AUTO(dirs_freep) struct dirs *d = open_dirs(state);
         AUTO_ERR struct err *e = NULL;
         AUTO_CLOSE int tmp = dirs_sub(d, "tmp", &e);
-        struct container_tmp live = CONTAINER_TMP_NONE, dead = CONTAINER_TMP_NONE;
+        struct tmp_dir live = TMP_DIR_NONE, dead = TMP_DIR_NONE;
         struct stat st;
 
-        assert_ok(container_tmp_make(d, &live, &e), e);
-        assert_ok(container_tmp_make(d, &dead, &e), e);
+        assert_ok(tmp_dir_make(d, &live, &e), e);
+        assert_ok(tmp_dir_make(d, &dead, &e), e);
         unit_write(dead.fd, "config.json", "{}");
-        container_tmp_close(&dead);
+        tmp_dir_close(&dead);
         assert_int_equal(mkdirat(tmp, "empty", 0700), 0);
         container_tmp_sweep(d);
         assert_int_equal(fstatat(tmp, live.id, &st, 0), 0);
         assert_int_equal(fstatat(tmp, dead.id, &st, 0), -1);
         assert_int_equal(fstatat(tmp, "empty", &st, 0), -1);
-        container_tmp_close(&live);
+        tmp_dir_close(&live);
 }
 
 int main(void)

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* kelp volume ls, prune */
+#include "base/err.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/str.h"
+#include "cli/output.h"
+#include "cli/verb.h"
+#include "cli/verbs.h"
+#include "container/volumes.h"
+#include "volume/volume.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+struct ls_args {
+        struct strv filters;
+        char *format;
+        bool quiet, no_trunc;
+};
+#define F(f) offsetof(struct ls_args, f)
+static const struct opt ls_opts[] = {
+    {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE", "dangling, driver, label, label!, name"},
+    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
+    {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show names only"},
+    {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show names in full (they always are)"},
+    {0},
+};
+#undef F
+static const struct opt_section ls_sections[] = {{ls_opts, NULL, 0, false}, {0}};
+
+#define TABLE "{{.Driver}}\t{{.Name}}"
+static const struct column columns[] = {
+    {"Availability", "AVAILABILITY"},
+    {"Driver", "DRIVER"},
+    {"Group", "GROUP"},
+    {"Labels", "LABELS"},
+    {"Links", "LINKS"},
+    {"Mountpoint", "MOUNTPOINT"},
+    {"Name", "VOLUME NAME"},
+    {"Scope", "SCOPE"},
+    {"Size", "SIZE"},
+    {"Status", "STATUS"},
+    {NULL, NULL},
+};
+
+/* What Docker leaves to "system df" and to clusters is "N/A" here as there. */
+static struct json_object *make_row(const struct dirs *d, const struct volume *v)
+{
+        AUTO_JSON *all = volume_inspect(d, v);
+        struct json_object *row = json_object_new_object(), *path = NULL;
+        AUTO_STRBUF labels = {0};
+
+        for (size_t i = 0; i < v->labels.n; i++)
+                strbuf_addf(&labels, "%s%s", i > 0 ? "," : "", v->labels.v[i]);
+        (void)json_object_object_get_ex(all, "Mountpoint", &path);
+        json_add_string(row, "Availability", "N/A");
+        json_add_string(row, "Driver", VOLUME_DRIVER);
+        json_add_string(row, "Group", "N/A");
+        json_add_string(row, "Labels", labels.data ? labels.data : "");
+        json_add_string(row, "Links", "N/A");
+        (void)json_object_object_add(row, "Mountpoint", json_object_get(path));
+        json_add_string(row, "Name", v->name);
+        json_add_string(row, "Scope", "local");
+        json_add_string(row, "Size", "N/A");
+        json_add_string(row, "Status", "N/A");
+        return row;
+}
+
+static int ls(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        const struct ls_args *a = args;
+        struct output_opts o = {.format = a->format,
+                                .quiet = a->quiet,
+                                .quiet_field = "Name",
+                                .table = TABLE,
+                                .columns = columns};
+        AUTO(output_freep) struct output *out = NULL;
+        AUTO(volume_filter_freep) struct volume_filter *f = NULL;
+        struct volume **v = NULL;
+        struct dirs *d;
+        size_t n = 0;
+        int r;
+
+        (void)operands;
+        if ((r = output_new(&o, &out, reterr)) < 0 || (r = cli_dirs(cli, &d, reterr)) < 0 ||
+            (r = volume_filter_parse(d, a->filters.v, false, &f, reterr)) < 0 ||
+            (r = volume_list(d, &v, &n, reterr)) < 0)
+                return r;
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                AUTO_JSON *row = NULL;
+
+                if (!volume_filter_match(f, v[i]))
+                        continue;
+                row = make_row(d, v[i]);
+                r = output_row(out, row, reterr);
+        }
+        volume_list_free(v, n);
+        return r < 0 ? r : output_finish(out, reterr);
+}
+
+const struct verb verb_volume_ls = {
+    .names = {"volume ls", "volume list"},
+    .group = VERB_GROUP_SYSTEM,
+    .summary = "List volumes",
+    .sections = ls_sections,
+    .args_size = sizeof(struct ls_args),
+    .run = ls,
+};
+
+/* ---- prune ---- */
+
+struct prune_args {
+        bool all, force;
+        struct strv filters;
+};
+#define F(f) offsetof(struct prune_args, f)
+static const struct opt prune_opts[] = {
+    {"all", 'a', OPT_BOOL, F(all), NULL, "Also those with a name, not only anonymous ones"},
+    {"filter", 0, OPT_STRV, F(filters), "KEY=VALUE", "all, label, label!"},
+    {"force", 'f', OPT_BOOL, F(force), NULL, "Don't ask"},
+    {0},
+};
+#undef F
+static const struct opt_section prune_sections[] = {{prune_opts, NULL, 0, false}, {0}};
+
+static bool confirmed(const struct prune_args *a)
+{
+        char answer[16];
+
+        if (a->force)
+                return true;
+        printf("WARNING! This will remove %s local volumes not used by at least one container.\n"
+               "Are you sure you want to continue? [y/N] ",
+               a->all ? "all" : "anonymous");
+        (void)fflush(stdout);
+        if (!fgets(answer, sizeof(answer), stdin))
+                answer[0] = '\0';
+        if (!fd_is_terminal(STDIN_FILENO))
+                printf("\n");
+        return answer[0] == 'y' || answer[0] == 'Y';
+}
+
+static int prune(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        const struct prune_args *a = args;
+        char size[OUTPUT_SIZE_MAX];
+        AUTO_STRV removed = {0};
+        uint64_t bytes = 0;
+        struct dirs *d;
+        int r = cli_dirs(cli, &d, reterr);
+
+        (void)operands;
+        if (r < 0)
+                return r;
+        if (!confirmed(a))
+                return 0;
+        r = volumes_prune(d, a->all, a->filters.v, &removed, &bytes, reterr);
+        /* What is gone is said, whatever came after. */
+        if (removed.n > 0)
+                printf("Deleted Volumes:\n");
+        for (size_t i = 0; i < removed.n; i++)
+                printf("%s\n", removed.v[i]);
+        if (r < 0)
+                return r;
+        return output_printf(reterr, "%sTotal reclaimed space: %s\n", removed.n ? "\n" : "",
+                             output_size(bytes, size));
+}
+
+const struct verb verb_volume_prune = {
+    .names = {"volume prune"},
+    .group = VERB_GROUP_SYSTEM,
+    .summary = "Remove anonymous volumes that no container has",
+    .sections = prune_sections,
+    .args_size = sizeof(struct prune_args),
+    .run = prune,
+};
