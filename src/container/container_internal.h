@@ -67,7 +67,12 @@ int creation_spec(struct creation *k,
 int creation_files(
     struct creation *k,
     struct err **reterr); /* create_files.c: hosts, resolv.conf, hostname, directories */
-int creation_config(struct creation *k, struct err **reterr); /* create_config.c: doc */
+/* create_files.c: a file of the container, mounted on /etc/@name unless the user has mounted something there. */
+bool creation_mounts_over(const struct creation *k, const char *name);
+int creation_put_file(struct creation *k, const char *name, const struct strbuf *text,
+                      struct err **reterr);
+int creation_accounts(struct creation *k, struct err **reterr); /* create_passwd.c */
+int creation_config(struct creation *k, struct err **reterr);   /* create_config.c: doc */
 int creation_host_config(struct creation *k, struct json_object *host, struct err **reterr);
 /* "name or id" of --pid=container:X and the like; NULL when @value is none. */
 const char *container_join_target(const char *value);

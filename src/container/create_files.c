@@ -171,6 +171,19 @@ static int write_text(struct creation *k, const char *name, const struct strbuf 
         return r < 0 ? err_sys(reterr, -r, "write %s", name) : 0;
 }
 
+bool creation_mounts_over(const struct creation *k, const char *name)
+{
+        AUTO_FREE char *target = xasprintf("/etc/%s", name);
+
+        for (size_t i = 0; i < k->spec->n_mounts; i++) {
+                const char *at = k->spec->mounts[i].destination;
+
+                if (at && (strcmp(at, target) == 0 || strcmp(at, "/etc") == 0))
+                        return true;
+        }
+        return false;
+}
+
 /* What the user has mounted there comes first. */
 static void mount_over(struct creation *k, const char *name)
 {
@@ -178,14 +191,20 @@ static void mount_over(struct creation *k, const char *name)
         AUTO_FREE char *source = xasprintf("%s/%s/%s", CONTAINERS, k->tmp.id, name);
         struct spec_mount *m;
 
-        for (size_t i = 0; i < k->spec->n_mounts; i++) {
-                const char *at = k->spec->mounts[i].destination;
-
-                if (at && (strcmp(at, target) == 0 || strcmp(at, "/etc") == 0))
-                        return;
-        }
+        if (creation_mounts_over(k, name))
+                return;
         m = spec_add_mount(k->spec, target, "bind", source, "bind,rprivate");
         m->file = true;
+}
+
+int creation_put_file(struct creation *k, const char *name, const struct strbuf *text,
+                      struct err **reterr)
+{
+        int r = write_text(k, name, text, reterr);
+
+        if (r >= 0)
+                mount_over(k, name);
+        return r;
 }
 
 static int generate(struct creation *k, const char *name,
@@ -195,11 +214,7 @@ static int generate(struct creation *k, const char *name,
         AUTO_STRBUF text = {0};
         int r = make(k, &text, reterr);
 
-        if (r >= 0)
-                r = write_text(k, name, &text, reterr);
-        if (r >= 0)
-                mount_over(k, name);
-        return r;
+        return r < 0 ? r : creation_put_file(k, name, &text, reterr);
 }
 
 static int make_hostname(struct creation *k, struct strbuf *out, struct err **reterr)
@@ -243,5 +258,7 @@ int creation_files(struct creation *k, struct err **reterr)
                 r = generate(k, "resolv.conf", make_resolv, reterr);
         if (r >= 0)
                 r = generate(k, "hostname", make_hostname, reterr);
+        if (r >= 0)
+                r = creation_accounts(k, reterr);
         return r;
 }

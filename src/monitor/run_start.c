@@ -195,7 +195,8 @@ static int let_go_of_stdio(struct err **reterr)
  * the map says otherwise; only in U can they be given away. */
 static int own_files(const struct run *run, const struct spec *s, struct err **reterr)
 {
-        static const char *const names[] = {"upper", "work", "hosts", "resolv.conf", "hostname"};
+        static const char *const names[] = {"upper",    "work",   "hosts", "resolv.conf",
+                                            "hostname", "passwd", "group"};
         uint32_t uid = id_map_to_outside(&s->uid_map, 0), gid = id_map_to_outside(&s->gid_map, 0);
 
         if (s->uid_map.n == 0 || uid == ID_NONE || gid == ID_NONE || (uid == 0 && gid == 0))

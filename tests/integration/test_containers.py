@@ -4,11 +4,13 @@ import concurrent.futures
 import contextlib
 import fcntl
 import hashlib
+import io
 import json
 import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 
 import pytest
@@ -570,3 +572,28 @@ def test_killed_client_while_foreground(kelp, busybox):
     client.kill()  # its input ends, and with it the program
     client.wait()
     wait_for(lambda: kelp.ok("ps", "-aq") == "", what="container's end")
+
+
+# ---- keep-id: a name inside ----
+
+
+def test_keep_id_has_a_name(kelp, busybox_tar, busybox):
+    uid, gid = kelp.user.uid, kelp.user.gid
+    base = kelp.work / "tree.tar"
+    shutil.copy(busybox_tar, base)
+    with tarfile.open(base, "a") as tar:
+        for name, text in (("etc/passwd", "root:x:0:0:root:/root:/bin/sh"), ("etc/group", "root:x:0:")):
+            data = text.encode()  # without a newline at its end
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    kelp.import_image(base.read_bytes(), "named")
+    script = "cat /etc/passwd /etc/group; ls -ln /etc/passwd; echo x >> /etc/passwd || echo refused"
+    out = sh(kelp, "named", script, "--userns", "keep-id", "-w", "/tmp", env={"USER": "alice"}).out.splitlines()
+    assert out[:4] == ["root:x:0:0:root:/root:/bin/sh", f"alice:*:{uid}:{gid}::/tmp:/bin/sh", "root:x:0:", f"alice:x:{gid}:"], out
+    assert out[4].split()[2:4] == ["0", "0"] and out[5] == "refused"
+    # a name that is taken, or none: still a line
+    assert f"user{uid}:*:{uid}:" in sh(kelp, "named", script, "--userns", "keep-id", env={"USER": "root"}).out
+    # who names a user himself, or mounts a file, gets the image's or his own
+    assert "alice" not in sh(kelp, "named", script, "--userns", "keep-id", "-u", "0", env={"USER": "alice"}).out
+    kelp.ok("rmi", "named")
