@@ -2,19 +2,21 @@
 #include "image/layer_info.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "idmap/idmap.h"
 
 #define INFO_NAME "info.json"
 #define INFO_MAX  ((size_t)16 << 20) /* LAYER_MAX_OWNERS runs of each kind fit */
 
-/* FNV-1a: names here are chosen by us, not by who might want them to collide. */
+/* FNV-1a, for variants: of one layer, whose maker could mix up the owners of nothing but his own files. */
 static uint64_t hash_add(uint64_t h, const void *data, size_t n)
 {
         const unsigned char *p = data;
@@ -32,15 +34,21 @@ static void hash_text(uint64_t h, char ret[17])
         ret[16] = '\0';
 }
 
+/* Who could make two chains collide would have his files taken over into the images of others, which share the upper layer. */
 void layer_chain_name(const char *diff_hex, char *const *lowers, size_t n, char ret[LAYER_NAME_MAX])
 {
-        uint64_t h = HASH_INIT;
+        unsigned char sum[SHA256_SIZE];
+        struct sha256 h;
 
+        sha256_init(&h);
         for (size_t i = 0; i < n; i++)
-                h = hash_add(h, lowers[i], strlen(lowers[i]) + 1);
+                sha256_add(&h, lowers[i], strlen(lowers[i]) + 1);
+        sha256_end(&h, sum);
         memcpy(ret, diff_hex, LAYER_HEX_LEN);
-        ret[LAYER_HEX_LEN] = '-';
-        hash_text(h, ret + LAYER_HEX_LEN + 1);
+        ret += LAYER_HEX_LEN;
+        *ret++ = '-';
+        for (size_t i = 0; i < LAYER_CHAIN_LEN / 2; i++)
+                (void)snprintf(ret + 2 * i, 3, "%02x", sum[i]);
 }
 
 bool layer_name_is_valid(const char *name)
@@ -54,7 +62,7 @@ bool layer_name_is_valid(const char *name)
         if (!str_is_hex(hex, LAYER_HEX_LEN))
                 return false;
         name += LAYER_HEX_LEN;
-        return name[0] == '\0' || (name[0] == '-' && str_is_hex(name + 1, 16));
+        return name[0] == '\0' || (name[0] == '-' && str_is_hex(name + 1, LAYER_CHAIN_LEN));
 }
 
 /* ---- owners ---- */

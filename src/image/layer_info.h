@@ -5,7 +5,7 @@
  *
  * A layer directory is named by its diff-id's hex. Where the unpacked files depend on the layers below (a parent directory that the
  * archive does not hold, a hard link to a lower file), the same archive on another base gives other files; such a layer
- * is named <hex>-<16 hex digits of the chain below it> and says "needs_lower" in its info. Reusing a layer means looking for both.
+ * is named <hex>-<32 hex digits of the chain below it> and says "needs_lower" in its info. Reusing a layer means looking for both.
  */
 #include "base/macros.h"
 
@@ -18,9 +18,10 @@ struct err;
 struct id_map;
 struct json_object;
 
-#define LAYER_NAME_MAX (64 + 1 + 16 + 1)
-#define LAYER_HEX_LEN  64
-#define LAYER_DIR_MAX  24 /* "fs", "fs.<16 hex digits>" */
+#define LAYER_HEX_LEN   64
+#define LAYER_CHAIN_LEN 32
+#define LAYER_NAME_MAX  (LAYER_HEX_LEN + 1 + LAYER_CHAIN_LEN + 1)
+#define LAYER_DIR_MAX   24 /* "fs", "fs.<16 hex digits>" */
 #define LAYER_MAX_OWNERS                                                                           \
         65536u /* distinct uids (and gids) in one layer; more is refused at unpacking */
 

@@ -27,8 +27,12 @@ static void test_names(void **state)
         assert_true(layer_name_is_valid(HEX) && layer_name_is_valid(one) &&
                     layer_name_is_valid(none));
         assert_false(layer_name_is_valid(HEX "-"));
-        assert_false(layer_name_is_valid(HEX "-0123456789abcdeF"));
-        assert_false(layer_name_is_valid(HEX "-0123456789abcdef0"));
+        assert_false(layer_name_is_valid(HEX "-0123456789abcdef"));
+        assert_false(layer_name_is_valid(HEX "-0123456789abcdef0123456789abcdeF"));
+        assert_false(layer_name_is_valid(HEX "-0123456789abcdef0123456789abcdef0"));
+        /* Not one that two chains can be made to share: the start of a SHA-256, over names that each end with a NUL. */
+        assert_string_equal(none, HEX "-e3b0c44298fc1c149afbf4c8996fb924");
+        assert_string_equal(one, HEX "-8fb20ef63ced4145fc2e983ffe597d1d");
         assert_false(layer_name_is_valid("../" HEX));
         assert_false(layer_name_is_valid(""));
 }
