@@ -29,11 +29,15 @@ struct layer_maps {
 
 struct layer_limits {
         uint64_t entries;   /* headers in the archive */
+        uint64_t inodes;    /* what they make, with the directories that only names imply */
         uint64_t bytes;     /* sum of the files' apparent sizes, holes included */
         uint64_t file_size; /* of one file */
 };
 #define LAYER_LIMITS_DEFAULT                                                                       \
-        ((struct layer_limits){.entries = 16u << 20, .bytes = 1ull << 40, .file_size = 1ull << 40})
+        ((struct layer_limits){.entries = 16u << 20,                                               \
+                               .inodes = 32u << 20,                                                \
+                               .bytes = 1ull << 40,                                                \
+                               .file_size = 1ull << 40})
 
 struct layer_unpack_opts {
         struct layer_maps maps;

@@ -161,6 +161,14 @@ static void xattr_lost(struct unpack *u, const char *name)
                                "%.200s of '%.250s'", name, u->name);
 }
 
+/* What variants and later files have to know of an attribute that was set. */
+static void note_xattr(struct unpack *u, const char *name)
+{
+        u->info.setuid |= strcmp(name, FILE_CAPS) == 0;
+        u->default_acl |= strcmp(name, ACL_DEFAULT) == 0;
+        u->info.acls |= str_starts(name, "system.");
+}
+
 static int set_xattr(struct unpack *u, int fd, const struct tar_xattr *x, struct err **reterr)
 {
         AUTO_FREE unsigned char *value = xmalloc(x->size + 1);
@@ -180,9 +188,7 @@ static int set_xattr(struct unpack *u, int fd, const struct tar_xattr *x, struct
                 xattr_lost(u, x->name);
                 return 0;
         }
-        u->info.setuid |= strcmp(x->name, FILE_CAPS) == 0;
-        u->default_acl |= strcmp(x->name, ACL_DEFAULT) == 0;
-        u->info.acls |= str_starts(x->name, "system.");
+        note_xattr(u, x->name);
         return 0;
 }
 
@@ -262,6 +268,40 @@ int layer_copy_xattrs(int from, int to, bool keep_own)
                         return -errno;
         }
         return 0;
+}
+
+/* U's ids stay, as they were mapped when the lower layer was unpacked; the true ones count as owners here too. */
+static uint32_t acl_lower_id(void *arg, bool group, uint32_t id)
+{
+        struct acl_job *j = arg;
+        uint32_t v = id_map_to_inside(group ? j->u->o->maps.gid : j->u->o->maps.uid, id);
+
+        if (v != ID_NONE && owner_set_add(group ? &j->u->gids : &j->u->uids, v) < 0)
+                j->too_many = true;
+        return id;
+}
+
+int unpack_copy_xattrs(struct unpack *u, int from, int to)
+{
+        static const char *const noted[] = {FILE_CAPS, ACL_ACCESS, ACL_DEFAULT};
+        AUTO_FREE unsigned char *value = NULL;
+        struct acl_job j = {.u = u};
+        char path[FD_PATH_MAX];
+        int r = layer_copy_xattrs(from, to, false);
+
+        for (size_t i = 0; r == 0 && i < ARRAY_SIZE(noted); i++) {
+                ssize_t n = getxattr(fd_path(to, path), noted[i], NULL, 0);
+
+                if (n <= 0)
+                        continue;
+                note_xattr(u, noted[i]);
+                free(value);
+                value = xmalloc((size_t)n);
+                n = getxattr(path, noted[i], value, (size_t)n);
+                if (n > 0 && str_starts(noted[i], "system."))
+                        layer_acl_map(value, (size_t)n, acl_lower_id, &j);
+        }
+        return r < 0 ? r : j.too_many ? -E2BIG : 0;
 }
 
 /* ---- all of them ---- */

@@ -127,14 +127,14 @@ static int copy_data(struct unpack *u, int fd, const struct tar_entry *e, struct
         }
 }
 
-static int check_limits(struct unpack *u, const struct tar_entry *e, struct err **reterr)
+static int check_limits(struct unpack *u, uint64_t size, struct err **reterr)
 {
         const struct layer_limits *l = &u->o->limits;
 
-        if (l->file_size && e->size > l->file_size)
+        if (l->file_size && size > l->file_size)
                 return bad_entry(u, "larger than the limit for one file", reterr);
-        u->info.bytes += e->size;
-        if (l->bytes && (u->info.bytes > l->bytes || u->info.bytes < e->size))
+        u->info.bytes += size;
+        if (l->bytes && (u->info.bytes > l->bytes || u->info.bytes < size))
                 return bad_entry(u, "the layer is larger than the limit", reterr);
         return 0;
 }
@@ -173,7 +173,7 @@ static int entry_file(struct unpack *u, const struct tar_entry *e, struct err **
 {
         struct unpack_attr a = unpack_attr_of(e);
         AUTO_CLOSE int fd = -EBADF;
-        int r = check_limits(u, e, reterr);
+        int r = check_limits(u, e->size, reterr);
 
         if (r < 0)
                 return r;
@@ -199,8 +199,10 @@ static int entry_root(struct unpack *u, const struct unpack_attr *a, struct err 
                                  .fd = -EBADF,
                                  .type = S_IFDIR,
                                  .existing = true};
-        int r = unpack_set_attr(u, &p, a, reterr);
+        int r;
 
+        unpack_forget_parent(u); /* whether it hands its group on is remembered with it */
+        r = unpack_set_attr(u, &p, a, reterr);
         if (r == 0)
                 r = unpack_record(u, "", a, reterr);
         return r < 0 ? r : unpack_later_times(u, "", a, reterr);
@@ -208,7 +210,7 @@ static int entry_root(struct unpack *u, const struct unpack_attr *a, struct err 
 
 static int make_dir(struct unpack *u, mode_t mode, bool *ret_existing, struct err **reterr)
 {
-        bool whiteout = false;
+        bool replaced = false, whiteout;
         int r = mkdirat(u->parent_fd, u->base, mode & 0777) < 0 ? -errno : 0;
 
         *ret_existing = false;
@@ -217,12 +219,13 @@ static int make_dir(struct unpack *u, mode_t mode, bool *ret_existing, struct er
                 if (r < 0)
                         return r;
                 *ret_existing = r > 0;
+                replaced = r == 0; /* and with it went what lower layers have below the name */
                 r = r == 0 && mkdirat(u->parent_fd, u->base, mode & 0777) < 0 ? -errno : 0;
         }
         if (r < 0)
                 return unpack_fail(u, -r, "make a directory", reterr);
         u->info.inodes += !*ret_existing;
-        return whiteout ? make_opaque(u, u->parent_fd, u->base, reterr) : 0;
+        return replaced ? make_opaque(u, u->parent_fd, u->base, reterr) : 0;
 }
 
 static int entry_dir(struct unpack *u, const struct tar_entry *e, struct err **reterr)
@@ -343,7 +346,7 @@ static int copy_up_content(struct unpack *u, int from, const struct stat *st,
         r = finish_file(u, out, a, reterr);
         if (r < 0)
                 return r;
-        r = layer_copy_xattrs(in, out, false);
+        r = unpack_copy_xattrs(u, in, out);
         if (r ==
             0) { /* copying changed nothing but the change time; attributes may have changed the mode */
                 struct timespec ts[2] = {st->st_mtim, st->st_mtim};
@@ -363,12 +366,13 @@ static int copy_up(struct unpack *u, int from, const char *path, struct err **re
         if (fstat(from, &st) < 0)
                 return unpack_fail(u, errno, "read the link target", reterr);
         a = unpack_attr_of_lower(u, &st);
-        r = go_to(u, path, reterr);
+        r = S_ISREG(st.st_mode) ? check_limits(u, (uint64_t)st.st_size, reterr) : 0;
+        if (r == 0)
+                r = go_to(u, path, reterr);
         if (r == 0)
                 r = unpack_record(u, u->path, &a, reterr);
         if (r == 0)
                 r = copy_up_content(u, from, &st, &a, reterr);
-        u->info.bytes += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
         return r;
 }
 
@@ -501,7 +505,9 @@ int unpack_entry(struct unpack *u, const struct tar_entry *e, struct err **reter
                 return r;
         if (w == WHITEOUT_OPAQUE)
                 return make_opaque(u, u->parent_fd, ".", reterr);
-        if (w == WHITEOUT_NAME)
-                return apply_whiteout(u, hidden, reterr);
-        return apply(u, e, reterr);
+        r = w == WHITEOUT_NAME ? apply_whiteout(u, hidden, reterr) : apply(u, e, reterr);
+        /* A name of 2 KiB makes a thousand directories that no entry counts. */
+        if (r == 0 && u->o->limits.inodes && u->info.inodes > u->o->limits.inodes)
+                return bad_entry(u, "more files and directories than the limit", reterr);
+        return r;
 }

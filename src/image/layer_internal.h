@@ -105,6 +105,8 @@ int unpack_later_times(struct unpack *u, const char *path, const struct unpack_a
 int unpack_write_times(struct unpack *u, struct err **reterr);
 /* Copies the extended attributes of @from to @to; either may be O_PATH. 0 or -errno. */
 int layer_copy_xattrs(int from, int to, bool keep_own);
+/* The same for what is copied from a lower layer; u->info says afterwards what came along. */
+int unpack_copy_xattrs(struct unpack *u, int from, int to);
 int unpack_fail(struct unpack *u, int errnum, const char *doing,
                 struct err **reterr); /* "WHAT: 'name': doing: why" */
 

@@ -233,7 +233,7 @@ static int walk_mkdir(struct walk *w, const char *name, const struct stat *lower
                 r = unpack_later_times(u, w->path, &a, reterr);
         w->new_here = !lower;
         if (r == 0 && lower_fd >= 0) {
-                r = layer_copy_xattrs(lower_fd, w->fd, false);
+                r = unpack_copy_xattrs(u, lower_fd, w->fd);
                 if (r < 0 && r != -ENOTSUP && r != -EPERM)
                         return walk_fail(w, -r, reterr);
                 r = 0;

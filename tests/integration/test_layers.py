@@ -402,12 +402,42 @@ def test_hard_link_to_a_lower_layer(layers):
     assert os.lstat(fs / "new").st_mtime == 77 and stat.S_IMODE(os.lstat(fs / "d").st_mode) == 0o711
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="needs many ids")
+def test_what_comes_along_from_a_lower_layer(layers):
+    """Capabilities and ACLs of copied files and directories are known to the layer, so that its variants have them too."""
+    caps = struct.pack("<5I", 0x02000001, 1 << 10, 0, 0, 0)
+    acl = acl_of((1, 7), (2, 7, 33), (4, 5), (0x10, 7), (0x20, 5))
+    default = {"LIBARCHIVE.xattr.system.posix_acl_default": base64.b64encode(acl).decode()}
+    base = layers.unpack(tar_of(entry("d", "dir", pax=default),
+                                entry("d/cap", data="c", mode=0o755, pax={
+                                    "LIBARCHIVE.xattr.security.capability": base64.b64encode(caps).decode()})))
+    layer = layers.same_again(tar_of(entry("d/new", data="n", mode=0o644), entry("h", "link", target="d/cap"),
+                                     entry("last", data="l", uid=50)), lowers=[base])
+    facts = info(layer)
+    assert facts["setuid"] and facts["acls"] and [33, 33, 1] in facts["uids"]
+    # The archive gives the file no ACL, so that it has none.
+    assert os.listxattr(layer / "fs/d/new") == [] and "system.posix_acl_default" in os.listxattr(layer / "fs/d")
+    (layers.base / "tmp").mkdir()
+    variant = layer / run("--map", "0:100000:1000", "reown", layer, layers.base / "tmp").stdout.decode().strip()
+    assert os.lstat(variant / "h").st_uid == 100000 and "security.capability" in os.listxattr(variant / "h")
+    assert os.getxattr(variant / "d", "system.posix_acl_default") == acl_of((1, 7), (2, 7, 100033), (4, 5), (0x10, 7), (0x20, 5))
+
+
 @pytest.mark.parametrize("target", ["missing", "gone", "later", "dir", "..", "../x", "out/etc/passwd", "/"])
 def test_bad_hard_links(layers, target):
     base = layers.unpack(tar_of(entry("gone", data="x")))
     layers.unpack(tar_of(entry(".wh.gone"), entry("dir", "dir"), entry("out", "symlink", target="/../.."),
                          entry("l", "link", target=target), entry("later", data="x")), lowers=[base], fails="'l'"
                   if not target.startswith("..") else "leads out")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs many ids")
+def test_the_root_may_become_setgid_between_entries(layers):
+    layer = layers.same_again(tar_of(entry("before", data="b"), entry("./", "dir", gid=7, mode=0o2755), entry("file", data="f"),
+                                     entry("dir", "dir", mode=0o700), entry("link", "symlink", target="x")))
+    got = {n: os.lstat(layer / "fs" / n) for n in ("before", "file", "dir", "link")}
+    assert {n: st.st_gid for n, st in got.items()} == dict.fromkeys(got, 0)
+    assert stat.S_IMODE(got["dir"].st_mode) == 0o700
 
 
 # ---- duplicates --------------------------------------------------------------------------------
@@ -423,6 +453,14 @@ def test_later_entries_replace_earlier_ones(layers):
     assert names(fs) == ["d", "d/w", "d/y", "f", "f/z", "h", "s"]
     assert (fs / "s").read_text() == "file" and (fs / "d/w").read_text() == "w"
     assert stat.S_IMODE(os.lstat(fs / "d").st_mode) == 0o750
+
+
+def test_directory_after_a_file_hides_what_is_below(layers):
+    """Entry by entry: the file replaces the lower directory with all it holds, and the new directory begins empty."""
+    base = layers.unpack(tar_of(entry("d", "dir"), entry("d/old", data="old"), entry("e", "dir"), entry("e/old", data="old")))
+    layer = layers.same_again(tar_of(entry("d", data="file"), entry("d", "dir"), entry("d/new", data="new"),
+                                     entry(".wh.e"), entry("e", data="file"), entry("e", "dir")), lowers=[base])
+    assert names(layers.stack(base, layer)) == ["d", "d/new", "e"]
 
 
 def test_directory_keeps_its_content(layers):
@@ -469,6 +507,16 @@ def test_limits(layers):
     layers.unpack(archive, "--entries", "49", fails="49 entries")
     layers.unpack(archive, "--bytes", "4999", fails="larger than the limit")
     layers.unpack(archive, "--entries", "50", "--bytes", "5000")
+    deep = tar_of(*[entry(f"{i}/" + "d/" * 30 + "f") for i in range(4)])
+    layers.unpack(deep, "--inodes", "128", fails="more files and directories")
+    layers.unpack(deep, "--inodes", "129")
+
+
+def test_limits_hold_for_what_is_copied_from_below(layers):
+    base = layers.unpack(tar_of(entry("f", data="x" * 3000), entry("g", data="x" * 3000)))
+    archive = tar_of(entry("a", "link", target="f"), entry("b", "link", target="g"), entry("c", "link", target="f"))
+    layers.unpack(archive, "--bytes", "5999", lowers=[base], fails="larger than the limit")
+    assert info(layers.unpack(archive, "--bytes", "6000", lowers=[base]))["bytes"] == 6000
 
 
 def test_bomb(layers):

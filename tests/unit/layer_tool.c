@@ -7,7 +7,7 @@
  *   layer_tool [OPTION…] reown LAYER TMP             prints the variant's name
  *   layer_tool copy TARGET FS…
  * Options: --map IN:OUT:COUNT (container → us, uid and gid; may be repeated; default 0:0:4294967295), --host IN:OUT:COUNT (us → host),
- *   --tee FILE, --entries N, --bytes N, --thread y|n
+ *   --tee FILE, --entries N, --inodes N, --bytes N, --thread y|n
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -88,7 +88,7 @@ static int cmd_unpack(int argc, char **argv)
         so.tee_fd = tee_fd;
         so.what = "layer";
         so.threaded = threaded;
-        so.max_ratio = 10000;
+        so.max_ratio = STREAM_RATIO_MAX;
         if (stream_open(&so, &s, &e) < 0)
                 return fail(e);
         if (layer_unpack(s, open_dir(argv[0]), argv[1], &opts, &res, &e) < 0)
@@ -164,6 +164,8 @@ static int take_option(const char *name, const char *value)
                 tee_fd = open(value, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
         else if (strcmp(name, "--entries") == 0)
                 opts.limits.entries = strtoull(value, NULL, 10);
+        else if (strcmp(name, "--inodes") == 0)
+                opts.limits.inodes = strtoull(value, NULL, 10);
         else if (strcmp(name, "--bytes") == 0)
                 opts.limits.bytes = strtoull(value, NULL, 10);
         else if (strcmp(name, "--thread") == 0)
