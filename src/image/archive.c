@@ -356,6 +356,7 @@ int archive_open_layer(struct archive *a, const char *name, const struct archive
         opts.tee_fd = o->tee_fd;
         opts.size = s->source.left;
         opts.plain = o->plain;
+        opts.max_ratio = STREAM_RATIO_MAX;
         opts.threaded = s->source.left > (1U << 20);
         opts.progress = source_progress;
         opts.progress_data = a->tool;

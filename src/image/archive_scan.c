@@ -28,11 +28,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct scan {
         struct archive *a;
         struct tool_source source;
+        off_t file_size;   /* file */
         off_t skip_until;  /* file: content below this needs no reading */
         uint64_t position; /* bytes that the tar reader has taken, content included */
         struct stream *stream;
@@ -135,6 +137,15 @@ static int read_head(struct content *c, struct err **reterr)
         return 0;
 }
 
+/* Says what content_read() could not; no thread may use it any more. The archive is where it failed, and fails there again. */
+static int content_fail(struct content *c, const char *name, struct err **reterr)
+{
+        char byte;
+        int r = (int)tar_read(c->scan->tar, &byte, 1, reterr);
+
+        return r < 0 ? r : err_sys(reterr, -c->failure, "read '%s' of %s", name, c->scan->a->what);
+}
+
 static int open_spool(struct archive *a, struct err **reterr)
 {
         if (a->spool_fd >= 0)
@@ -163,7 +174,7 @@ static int keep_document(struct archive *a, struct content *c, const struct tar_
                 ssize_t n = content_read(c, buf, sizeof(buf));
 
                 if (n < 0)
-                        return err_sys(reterr, (int)-n, "read '%s' of %s", e->name, a->what);
+                        return content_fail(c, e->name, reterr);
                 if (n == 0)
                         return 0;
                 r = io_write_full(a->spool_fd, buf, (size_t)n);
@@ -274,24 +285,25 @@ static int take_layer(struct archive *a, struct content *c, const struct tar_ent
         opts.read = content_read;
         opts.userdata = c;
         opts.tee_fd = tee;
+        opts.max_ratio = STREAM_RATIO_MAX;
         opts.size = t->size;
         opts.threaded = t->size > (1U << 20);
         opts.progress = stream_progress;
         opts.progress_data = a->tool;
         tool_begin(a->tool, path_last(e->name), t->size);
         r = stream_open(&opts, &s, reterr);
-        if (r < 0)
-                return r;
-        if (!compressed && is_stored(a, e))
-                r = skip_stored(s, l, path_last(e->name), reterr);
-        else
-                r = unpack(a, s, l, reterr);
-        if (r < 0)
-                return r;
-        if (c->failure)
-                return err_sys(reterr, -c->failure, "read '%s' of %s", e->name, a->what);
-        tool_end(a->tool, t->size);
-        return 0;
+        if (r >= 0)
+                r = !compressed && is_stored(a, e) ? skip_stored(s, l, path_last(e->name), reterr)
+                                                   : unpack(a, s, l, reterr);
+        s = stream_free(s);
+        if (c->failure) {
+                if (r < 0 && reterr)
+                        *reterr = err_free(*reterr);
+                return content_fail(c, e->name, reterr);
+        }
+        if (r >= 0)
+                tool_end(a->tool, t->size);
+        return r;
 }
 
 static int take_content(struct scan *s, const struct tar_entry *t, struct err **reterr)
@@ -342,7 +354,8 @@ static int take_entry(struct scan *s, const struct tar_entry *t, struct err **re
         e = add_entry(a, t->path);
         e->size = t->data_size;
         e->offset = (off_t)s->position;
-        s->skip_until = e->offset + (off_t)t->data_size;
+        /* A size that the header made up ends with the file: what is not there must be missed, not counted down. */
+        s->skip_until = (off_t)MIN(s->position + t->data_size, (uint64_t)s->file_size);
         return 0;
 }
 
@@ -397,11 +410,16 @@ int archive_scan(struct archive *a, struct err **reterr)
         struct stream_opts opts = STREAM_OPTS_INIT;
         struct tar_opts tar_opts = {
             .raw = count_raw, .userdata = &s, .max_entries = 4U * ARCHIVE_MAX_ENTRIES};
+        struct stat st;
         int r;
 
         opts.what = a->what;
         opts.no_digest = true;
+        opts.max_ratio = STREAM_RATIO_MAX;
         if (a->mode == ARCHIVE_FILE) {
+                if (fstat(a->fd, &st) < 0)
+                        return err_sys(reterr, errno, "%s", a->what);
+                s.file_size = st.st_size;
                 s.source.seekable = true;
                 opts.read = skipping_read;
                 opts.userdata = &s;

@@ -71,6 +71,7 @@ static int unpack_again(struct assembler *as, const struct archive_layer *l,
         }
         opts.what = "layer";
         opts.fd = in;
+        opts.max_ratio = STREAM_RATIO_MAX;
         r = stream_open(&opts, &s, reterr);
         if (r >= 0)
                 r = assemble_unpack(as, s, below, dir, res, reterr);

@@ -51,6 +51,8 @@ struct stream_opts {
         void (*progress)(void *progress_data, uint64_t source_bytes); /* in the caller's thread */
         void *progress_data;
 };
+/* What comes from elsewhere is given .max_ratio: gzip's best is 1032, and a disk of zeros in an image compresses to no less. */
+#define STREAM_RATIO_MAX 10000u
 #define STREAM_OPTS_INIT ((struct stream_opts){.fd = -EBADF, .tee_fd = -EBADF})
 
 /* Reads the first bytes (to tell the format). */

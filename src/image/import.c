@@ -121,6 +121,7 @@ static int unpack(struct tool *t, struct store_txn *txn, const char *what, struc
         if (source.seekable)
                 source.pos = lseek(IMAGE_FD_INPUT, 0, SEEK_CUR);
         so.what = what;
+        so.max_ratio = STREAM_RATIO_MAX;
         so.read = tool_source_read;
         so.userdata = &source;
         so.threaded = true;

@@ -230,16 +230,16 @@ int load_repositories(struct loader *l, struct err **reterr)
                 r = repositories_parse(data, n, &names, &ids, reterr);
         for (size_t i = 0; r >= 0 && i < ids.n; i++) {
                 AUTO_STRV mine = {0};
-                bool earlier = false;
+                size_t first = 0;
 
-                for (size_t k = 0; k < ids.n; k++) {
-                        if (strcmp(ids.v[k], ids.v[i]) != 0)
-                                continue;
-                        earlier = earlier || k < i;
-                        load_add_name(l, names.v[k], false, &mine);
-                }
-                if (!earlier)
-                        r = load_chain(l, ids.v[i], &mine, reterr);
+                while (strcmp(ids.v[first], ids.v[i]) != 0)
+                        first++;
+                if (first < i) /* loaded with all its names */
+                        continue;
+                for (size_t k = i; k < ids.n; k++)
+                        if (strcmp(ids.v[k], ids.v[i]) == 0)
+                                load_add_name(l, names.v[k], false, &mine);
+                r = load_chain(l, ids.v[i], &mine, reterr);
         }
         return r < 0 ? err_wrap(reterr, r, "%s", archive_what(l->archive)) : 0;
 }

@@ -271,6 +271,8 @@ static int docker_image_parse(const struct json_at *at, struct docker_image *ret
         ret->config = xstrdup(config);
         if (ret->layers.n > MANIFEST_MAX_LAYERS)
                 return json_fail(at, reterr, "more than %d layers", MANIFEST_MAX_LAYERS);
+        if (ret->tags.n > MANIFEST_MAX_NAMES)
+                return json_fail(at, reterr, "more than %d names", MANIFEST_MAX_NAMES);
         return 0;
 }
 
@@ -321,6 +323,8 @@ static int parse_tags(const struct json_at *at, const char *name, struct strv *r
                         return r;
                 if (!str_is_hex(id, 64))
                         return json_fail(at, reterr, "'%s' is no image id", id);
+                if (ret_names->n >= MANIFEST_MAX_NAMES)
+                        return json_fail(at, reterr, "more than %d names", MANIFEST_MAX_NAMES);
                 strv_addf(ret_names, "%s:%s", name, tag);
                 strv_add(ret_ids, id);
         }

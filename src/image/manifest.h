@@ -18,6 +18,8 @@ struct json_at;
 #define MANIFEST_JSON_MAX    (4U * 1024 * 1024)
 #define MANIFEST_MAX_LAYERS  4096
 #define MANIFEST_MAX_ENTRIES 4096
+#define MANIFEST_MAX_NAMES                                                                         \
+        4096 /* of one image; each is looked for among the others, and becomes a file */
 
 enum descriptor_kind {
         DESCRIPTOR_MANIFEST,

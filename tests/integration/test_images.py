@@ -18,6 +18,7 @@ import tarfile
 import pytest
 
 import harness
+from hostile import raw
 from rootfs import entry, sha256, write_tar
 
 COMPRESS = {"plain": lambda b: b, "gzip": lambda b: gzip.compress(b, 6, mtime=0), "xz": lzma.compress, "bzip2": bz2.compress,
@@ -662,6 +663,16 @@ def hostile_archives():
         loop[f"{ids[i]}/json"] = json.dumps({"id": ids[i], "parent": ids[1 - i]}).encode()
         loop[f"{ids[i]}/layer.tar"] = BASE
     yield "loop of parents", loop, "does not end"
+    # More than the reader takes at once follows the header whose size is a lie.
+    for title, size in ("endless entry", 1 << 60), ("entry beyond every offset", (1 << 63) - 1):
+        lie = raw("manifest.json", size=b"\x80" + size.to_bytes(11, "big"))
+        yield title, lie + bytes(1 << 20), "in the middle of an entry"
+    many = {f"{i}": "1" * 64 for i in range(50_000)}
+    yield "many names", {"repositories": json.dumps({"a": many}).encode()}, "more than 4096 names"
+    yield "many tags", changed(docker, **{"manifest.json": json.dumps(
+        [{**listed[0], "RepoTags": [f"a:{i}" for i in range(50_000)]}]).encode()}), "more than 4096 names"
+    yield "many names of nothing", {"repositories": json.dumps(
+        {"a": {f"{i}": "1" * 64 for i in range(4000)}}).encode()}, "missing"
     escape = write_tar([entry("etc", "symlink", target="/tmp"), entry("../../escaped", data="x")])
     yield "escaping layer", oci_files((Image([escape]), "web:1")), "escaped|outside|\\.\\."
 
@@ -672,13 +683,25 @@ HOSTILE = list(hostile_archives())
 @pytest.mark.parametrize("how", ["file", "pipe"])
 @pytest.mark.parametrize("name,files,words", HOSTILE, ids=[h[0].replace(" ", "-") for h in HOSTILE])
 def test_hostile_archive(kelp, name, files, words, how):
-    result = load(kelp, archive(files), how=how)
+    result = load(kelp, files if isinstance(files, bytes) else archive(files), how=how)
     assert result.rc == 125, result
     assert re.search(words, result.err), result
     assert "Loaded" not in result.out
     clean(kelp)
     # And the store works on.
     assert load(kelp, archive(oci_files((Image([BASE]), "fine:1")))).rc == 0
+
+
+def test_bombs(kelp):
+    """An archive of nothing but zeros has a long trailer: no file of it is too large, only the archive itself."""
+    need("zstd")
+    bomb = kelp.work / "bomb"
+    with bomb.open("wb") as f:
+        subprocess.run("head -c 1300000000 /dev/zero | zstd -q -c", shell=True, stdout=f, check=True)
+    for args in (["import", bomb, "bomb"], ["load", "-i", bomb]):
+        result = kelp(*args)
+        assert result.rc == 125 and "decompression bomb" in result.err, result
+    clean(kelp)
 
 
 @pytest.mark.parametrize("how", ["file", "pipe"])
