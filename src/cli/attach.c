@@ -49,15 +49,15 @@ struct session {
         struct loop_source *attach, *input;
         struct sink sinks[2];
         bool input_open, input_pollable;
-        /* The frame being received: header and payload; payload bytes [taken, have) are still to be written. */
-        unsigned char frame[sizeof(struct attach_frame) + ATTACH_FRAME_MAX];
-        size_t have, taken;
-        struct sink *current;            /* where its payload goes */
-        unsigned char queue[QUEUE_ROOM]; /* frames to send */
-        size_t queued, sent;
+        size_t have, taken;   /* of frame: received, written out */
+        struct sink *current; /* where its payload goes */
+        size_t queued, sent;  /* of queue */
         unsigned interrupts;
         enum attach_end end;
         int signal;
+        /* The frame being received: header and payload; payload bytes [taken, have) are still to be written. */
+        unsigned char frame[sizeof(struct attach_frame) + ATTACH_FRAME_MAX];
+        unsigned char queue[QUEUE_ROOM]; /* frames to send */
 };
 
 static void finish(struct session *s, enum attach_end end)
@@ -477,9 +477,10 @@ static int run_session(struct session *s, struct err **reterr)
 int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signal,
                struct err **reterr)
 {
-        AUTO_FREE struct session *s = xnew(struct session);
+        AUTO_FREE struct session *s = xmalloc(sizeof(*s));
         int r = 0;
 
+        memset(s, 0, offsetof(struct session, frame)); /* not the buffers: most are never touched */
         s->o = o;
         if (o->terminal)
                 r = detach_keys_parse(o->detach_keys, &s->keys, reterr);

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/prefault.h"
 #include "base/str.h"
 #include "cli/probe.h"
 #include "cli/verb.h"
@@ -187,6 +188,7 @@ int main(int argc, char **argv)
         struct cli cli = {0};
         int r;
 
+        prefault_program();
         fd_sanitize_stdio();
         /* A reader that goes away must not kill us in the middle of a container's life: writes report EPIPE instead. */
         (void)signal(SIGPIPE, SIG_IGN);

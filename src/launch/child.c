@@ -10,6 +10,7 @@
  * Point of no return: STAGE_PIVOT for names of the host, STAGE_READY for reports that are sure to arrive, the execve for all else.
  */
 #include "base/path.h"
+#include "base/prefault.h"
 #include "base/sys.h"
 #include "launch/launch_internal.h"
 #include "rootfs/rootfs.h"
@@ -479,6 +480,7 @@ void child_main(struct launch_plan *p, const struct launch_io *io, int sync)
         struct child_note note;
         struct child c = child_init(p, io, sync, &note);
 
+        prefault_child();
         child_walk(&c, p->order);
         _exit(126);
 }
@@ -546,6 +548,7 @@ void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync
         int pidfd = -EBADF, r;
         pid_t pid;
 
+        prefault_child();
         r = run_stage(&c, STAGE_FDS);
         if (r < 0)
                 child_fail(&c, STAGE_FDS, -r);
@@ -557,6 +560,7 @@ void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync
         /* A new pid namespace applies to children only. Ours is to be the monitor's: a sibling. */
         pid = sys_clone(p->clone_flags | CLONE_PARENT, &pidfd, -EBADF);
         if (pid == 0) {
+                prefault_child();
                 child_walk(&c, p->order + 1);
                 _exit(126);
         }

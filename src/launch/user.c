@@ -8,9 +8,11 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 
-#define FIELDS_MAX 7
+#define FIELDS_MAX   7
+#define LINE_MAX_LEN 65536 /* the group of everybody has a long one */
 
 /* ---- lines ---- */
 
@@ -19,7 +21,8 @@ struct reader {
         size_t start, end; /* unread part of buf */
         size_t total;
         bool eof;
-        char buf[65536];
+        /* Not on the stack, which is probed page by page, while of this one is touched what the file fills. */
+        char *buf;
 };
 
 /* -ENOENT when there is no such regular file. */
@@ -39,11 +42,18 @@ static int reader_open(struct reader *r, const char *path)
                 (void)sys_close(r->fd);
                 return -ENOENT;
         }
+        r->buf =
+            mmap(NULL, LINE_MAX_LEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (r->buf == MAP_FAILED) {
+                (void)sys_close(r->fd);
+                return -ENOMEM;
+        }
         return 0;
 }
 
 static void reader_close(struct reader *r)
 {
+        (void)munmap(r->buf, LINE_MAX_LEN);
         (void)sys_close(r->fd);
 }
 
@@ -55,9 +65,9 @@ static bool reader_fill(struct reader *r)
         memmove(r->buf, r->buf + r->start, r->end - r->start);
         r->end -= r->start;
         r->start = 0;
-        if (r->eof || r->end == sizeof(r->buf) || r->total >= USER_FILE_MAX)
+        if (r->eof || r->end == LINE_MAX_LEN || r->total >= USER_FILE_MAX)
                 return false;
-        n = sys_read(r->fd, r->buf + r->end, sizeof(r->buf) - r->end);
+        n = sys_read(r->fd, r->buf + r->end, LINE_MAX_LEN - r->end);
         if (n <= 0) {
                 r->eof = true;
                 return false;
@@ -84,14 +94,14 @@ static char *reader_line(struct reader *r)
                         skipping = false;
                         continue;
                 }
-                if (r->end - r->start == sizeof(r->buf)) {
+                if (r->end - r->start == LINE_MAX_LEN) {
                         /* Longer than the buffer: drop what is there, and what follows up to the newline. */
                         r->start = r->end = 0;
                         skipping = true;
                 }
                 if (reader_fill(r))
                         continue;
-                if (r->start == r->end || skipping || r->end == sizeof(r->buf))
+                if (r->start == r->end || skipping || r->end == LINE_MAX_LEN)
                         return NULL;
                 /* The last line, without a newline. */
                 r->buf[r->end] = '\0';

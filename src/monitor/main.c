@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "base/prefault.h"
 #include "base/str.h"
 #include "monitor/monitor.h"
 
@@ -89,6 +90,7 @@ int main(int argc, char **argv)
 
         if (argc < 4)
                 return usage();
+        prefault_program();
         settle_down();
         if (strcmp(argv[1], "run") == 0) {
                 struct run_args a = {.root = argv[2], .id = argv[3]};
