@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/prefault.h"
 
+#include "base/alloc.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -35,10 +37,10 @@ void prefault_child(void)
 /* What malloc took from the kernel for the first allocation. Another allocator has its memory elsewhere: nothing is done then. */
 static void populate_heap(void)
 {
-        void *first = malloc(1);
+        void *first = xmalloc(1);
         uintptr_t from = (uintptr_t)first, to = (uintptr_t)sbrk(0);
 
-        if (first && from < to && to - from <= PREFAULT_HEAP)
+        if (from < to && to - from <= PREFAULT_HEAP)
                 populate(from, to, MADV_POPULATE_WRITE);
         free(first);
 }
