@@ -164,6 +164,22 @@ int dirs_open(const char *root_option, struct dirs **ret, struct err **reterr)
         return 0;
 }
 
+int dirs_open_existing(const char *root_option, struct dirs **ret)
+{
+        AUTO(dirs_freep) struct dirs *d = xnew(struct dirs);
+        int r;
+
+        d->root_fd = d->runtime_fd = -EBADF;
+        r = dirs_find_root(root_option, &d->root, NULL);
+        if (r < 0)
+                return r;
+        d->root_fd = open(d->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (d->root_fd < 0)
+                return -errno;
+        *ret = TAKE_PTR(d);
+        return 0;
+}
+
 int dirs_sub(const struct dirs *d, const char *name, struct err **reterr)
 {
         return path_mkdir_open(d->root_fd, name, 0700, reterr);

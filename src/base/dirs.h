@@ -17,6 +17,8 @@ struct dirs {
 };
 /* @root_option: --root or NULL. Creates missing directories with 0700. */
 int dirs_open(const char *root_option, struct dirs **ret, struct err **reterr);
+/* To look at what is there, and make nothing: of the result only root and root_fd may be used. -ENOENT and the like without words. */
+int dirs_open_existing(const char *root_option, struct dirs **ret);
 /* A subdirectory of root, made when missing; caller owns the descriptor. */
 int dirs_sub(const struct dirs *d, const char *name, struct err **reterr);
 int dirs_cache_fd(const struct dirs *d, struct err **reterr);

@@ -119,5 +119,6 @@ const struct verb verb_exec = {
     .args_size = sizeof(struct exec_args),
     .options_first = true,
     .min_operands = 2,
+    .completes = {COMPLETE_RUNNING},
     .run = run,
 };

@@ -22,7 +22,8 @@ struct history_args {
 };
 #define F(f) offsetof(struct history_args, f)
 static const struct opt opts[] = {
-    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
+    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE",
+     .values = "json table"},
     {"human", 'H', OPT_BOOL, F(human), NULL, "Show sizes and dates for people (true)"},
     {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids and commands in full"},
     {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show ids only"},
@@ -151,5 +152,6 @@ const struct verb verb_history = {
     .init = init,
     .min_operands = 1,
     .max_operands = 1,
+    .completes = {COMPLETE_IMAGE},
     .run = run,
 };

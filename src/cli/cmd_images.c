@@ -25,8 +25,10 @@ static const struct opt opts[] = {
     {"all", 'a', OPT_BOOL, F(all), NULL, "Show all images (Kelp has no hidden ones: always so)"},
     {"digests", 0, OPT_BOOL, F(digests), NULL, "Show the digests of manifests"},
     {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE",
-     "before, dangling, label, reference, since, until"},
-    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
+     "before, dangling, label, reference, since, until",
+     .values = "before= dangling=true dangling=false label= reference= since= until="},
+    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE",
+     .values = "json table"},
     {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids in full"},
     {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show ids only"},
     {0},
@@ -165,6 +167,7 @@ const struct verb verb_images = {
     .sections = sections,
     .args_size = sizeof(struct images_args),
     .max_operands = 1,
+    .completes = {COMPLETE_IMAGE},
     .run = run,
 };
 
@@ -213,5 +216,6 @@ const struct verb verb_image_inspect = {
     .sections = inspect_sections,
     .args_size = sizeof(struct inspect_args),
     .min_operands = 1,
+    .completes = {COMPLETE_IMAGE},
     .run = inspect,
 };

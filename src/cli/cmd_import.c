@@ -147,5 +147,6 @@ const struct verb verb_import = {
     .args_size = sizeof(struct import_args),
     .min_operands = 1,
     .max_operands = 2,
+    .completes = {COMPLETE_FILE, COMPLETE_NONE},
     .run = run,
 };

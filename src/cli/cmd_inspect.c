@@ -24,7 +24,8 @@ static const struct opt opts[] = {
     {0},
 };
 static const struct opt type_opts[] = {
-    {"type", 0, OPT_STRING, F(type), "TYPE", "container or image only"},
+    {"type", 0, OPT_STRING, F(type), "TYPE", "container or image only",
+     .values = "container image"},
     {0},
 };
 #undef F
@@ -123,6 +124,7 @@ const struct verb verb_inspect = {
     .sections = sections,
     .args_size = sizeof(struct inspect_args),
     .min_operands = 1,
+    .completes = {COMPLETE_OBJECT},
     .run = run,
 };
 
@@ -134,5 +136,6 @@ const struct verb verb_container_inspect = {
     .sections = container_sections,
     .args_size = sizeof(struct inspect_args),
     .min_operands = 1,
+    .completes = {COMPLETE_CONTAINER},
     .run = run_container,
 };

@@ -190,5 +190,6 @@ const struct verb verb_logs = {
     .args_size = sizeof(struct logs_args),
     .min_operands = 1,
     .max_operands = 1,
+    .completes = {COMPLETE_CONTAINER},
     .run = run,
 };

@@ -24,8 +24,11 @@ struct ps_args {
 static const struct opt opts[] = {
     {"all", 'a', OPT_BOOL, F(all), NULL, "Show all containers, not only running ones"},
     {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE",
-     "ancestor, before, exited, id, label, name, since, status"},
-    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
+     "ancestor, before, exited, id, label, name, since, status",
+     .values = "ancestor= before= exited= id= label= name= since= status=created status=exited "
+               "status=running"},
+    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE",
+     .values = "json table"},
     {"last", 'n', OPT_I64, F(last), "N", "Show the N containers created last, in any state"},
     {"latest", 'l', OPT_BOOL, F(latest), NULL, "Show the container created last, in any state"},
     {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids and commands in full"},

@@ -54,5 +54,6 @@ const struct verb verb_rm = {
     .sections = sections,
     .args_size = sizeof(struct rm_args),
     .min_operands = 1,
+    .completes = {COMPLETE_CONTAINER},
     .run = run,
 };

@@ -55,6 +55,7 @@ const struct verb verb_rmi = {
     .sections = sections,
     .args_size = sizeof(struct rmi_args),
     .min_operands = 1,
+    .completes = {COMPLETE_IMAGE},
     .run = run,
 };
 
@@ -67,7 +68,8 @@ struct prune_args {
 #define F(f) offsetof(struct prune_args, f)
 static const struct opt prune_opts[] = {
     {"all", 'a', OPT_BOOL, F(all), NULL, "Remove every image that no container uses"},
-    {"filter", 0, OPT_STRV, F(filters), "KEY=VALUE", "dangling, label, label!, until"},
+    {"filter", 0, OPT_STRV, F(filters), "KEY=VALUE", "dangling, label, label!, until",
+     .values = "dangling=true dangling=false label= label!= until="},
     {"force", 'f', OPT_BOOL, F(force), NULL, "Don't ask"},
     {0},
 };

@@ -149,6 +149,7 @@ const struct verb verb_run_container = {
     .release = run_args_release,
     .options_first = true,
     .min_operands = 1,
+    .completes = {COMPLETE_IMAGE},
     .run = run_run,
 };
 
@@ -164,5 +165,6 @@ const struct verb verb_create = {
     .release = run_args_release,
     .options_first = true,
     .min_operands = 1,
+    .completes = {COMPLETE_IMAGE},
     .run = run_create,
 };

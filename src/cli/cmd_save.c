@@ -28,7 +28,8 @@ struct save_args {
 #define F(f) offsetof(struct save_args, f)
 static const struct opt opts[] = {
     {"format", 0, OPT_STRING, F(format), "FORMAT",
-     "docker-archive (which is an OCI archive too), oci-archive, oci-dir, docker-v1"},
+     "docker-archive (which is an OCI archive too), oci-archive, oci-dir, docker-v1",
+     .values = "docker-archive oci-archive oci-dir docker-v1"},
     {"output", 'o', OPT_STRING, F(output), "PATH", "Write to this file or directory"},
     {"platform", 0, OPT_STRING, F(platform), "OS/ARCH", "Refuse images of other platforms"},
     {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show no progress"},
@@ -324,5 +325,6 @@ const struct verb verb_save = {
     .sections = sections,
     .args_size = sizeof(struct save_args),
     .min_operands = 1,
+    .completes = {COMPLETE_IMAGE},
     .run = run,
 };

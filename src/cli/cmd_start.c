@@ -132,5 +132,6 @@ const struct verb verb_start = {
     .args_size = sizeof(struct start_args),
     .init = init,
     .min_operands = 1,
+    .completes = {COMPLETE_STOPPED},
     .run = run,
 };

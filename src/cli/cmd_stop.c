@@ -65,6 +65,7 @@ const struct verb verb_stop = {
     .args_size = sizeof(struct stop_args),
     .init = stop_init,
     .min_operands = 1,
+    .completes = {COMPLETE_RUNNING},
     .run = run_stop,
 };
 
@@ -101,5 +102,6 @@ const struct verb verb_kill = {
     .sections = kill_sections,
     .args_size = sizeof(struct kill_args),
     .min_operands = 1,
+    .completes = {COMPLETE_RUNNING},
     .run = run_kill,
 };

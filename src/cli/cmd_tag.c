@@ -21,5 +21,6 @@ const struct verb verb_tag = {
     .operands = "IMAGE NAME[:TAG] [NAME[:TAG]...]",
     .summary = "Give an image a further name",
     .min_operands = 2,
+    .completes = {COMPLETE_IMAGE, COMPLETE_NONE},
     .run = run,
 };

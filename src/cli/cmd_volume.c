@@ -27,7 +27,7 @@ static const struct opt create_opts[] = {
     {"label", 'l', OPT_STRV, F(labels), "KEY=VALUE", "Label of the volume"},
     {"opt", 'o', OPT_STRV, F(options), "KEY=VALUE",
      "type=none with o=bind and device=DIR, or type=tmpfs with o=size=…"},
-    {"name", 0, OPT_STRING, F(name), NULL, NULL},
+    {"name", 0, OPT_STRING, F(name), "NAME", "Its name; the argument says the same"},
     {"ignore", 0, OPT_BOOL, F(ignore), NULL, "One that exists is no error (it never is)"},
     {0},
 };
@@ -66,6 +66,7 @@ const struct verb verb_volume_create = {
     .sections = create_sections,
     .args_size = sizeof(struct create_args),
     .max_operands = 1,
+    .completes = {COMPLETE_NONE},
     .run = create,
 };
 
@@ -116,6 +117,7 @@ const struct verb verb_volume_inspect = {
     .sections = inspect_sections,
     .args_size = sizeof(struct inspect_args),
     .min_operands = 1,
+    .completes = {COMPLETE_VOLUME},
     .run = inspect,
 };
 
@@ -156,6 +158,7 @@ const struct verb verb_volume_rm = {
     .sections = rm_sections,
     .args_size = sizeof(struct rm_args),
     .min_operands = 1,
+    .completes = {COMPLETE_VOLUME},
     .run = rm,
 };
 
@@ -180,5 +183,6 @@ const struct verb verb_volume_exists = {
     .summary = "Exit with 0 if the volume exists, with 1 if not",
     .min_operands = 1,
     .max_operands = 1,
+    .completes = {COMPLETE_VOLUME},
     .run = exists,
 };

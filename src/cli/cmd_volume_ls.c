@@ -20,8 +20,10 @@ struct ls_args {
 };
 #define F(f) offsetof(struct ls_args, f)
 static const struct opt ls_opts[] = {
-    {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE", "dangling, driver, label, label!, name"},
-    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE"},
+    {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE", "dangling, driver, label, label!, name",
+     .values = "dangling=true dangling=false driver=local label= label!= name="},
+    {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE",
+     .values = "json table"},
     {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show names only"},
     {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show names in full (they always are)"},
     {0},
@@ -117,7 +119,8 @@ struct prune_args {
 #define F(f) offsetof(struct prune_args, f)
 static const struct opt prune_opts[] = {
     {"all", 'a', OPT_BOOL, F(all), NULL, "Also those with a name, not only anonymous ones"},
-    {"filter", 0, OPT_STRV, F(filters), "KEY=VALUE", "all, label, label!"},
+    {"filter", 0, OPT_STRV, F(filters), "KEY=VALUE", "all, label, label!",
+     .values = "all=true label= label!="},
     {"force", 'f', OPT_BOOL, F(force), NULL, "Don't ask"},
     {0},
 };

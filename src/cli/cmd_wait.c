@@ -31,5 +31,6 @@ const struct verb verb_wait = {
     .operands = "CONTAINER [CONTAINER...]",
     .summary = "Wait until containers end, and print their exit codes",
     .min_operands = 1,
+    .completes = {COMPLETE_CONTAINER},
     .run = run,
 };

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/prefault.h"
 #include "base/str.h"
+#include "cli/global_args.h"
 #include "cli/probe.h"
 #include "cli/verb.h"
 
@@ -18,28 +19,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-struct global_args {
-        char *root, *log_level;
-        bool debug, version;
-};
-#define FIELD(f) offsetof(struct global_args, f)
-static const struct opt global_opts[] = {
-    {"root", 0, OPT_STRING, FIELD(root), "DIR", "Keep images and containers below DIR (KELP_ROOT)"},
-    {"debug", 'D', OPT_BOOL, FIELD(debug), NULL, "Say what is done, and where errors come from"},
-    {"log-level", 0, OPT_STRING, FIELD(log_level), "LEVEL",
-     "debug, info, warn (the default), error"},
-    {"version", 'v', OPT_BOOL, FIELD(version), NULL, "Print the version and exit"},
-    {0},
-};
-#undef FIELD
-static const struct opt_section global_sections[] = {{global_opts, "Global options", 0, false},
-                                                     {0}};
-
 static int print_help(void)
 {
         verb_print_list(stdout);
         fputc('\n', stdout);
-        opt_print_help(global_sections, stdout);
+        opt_print_help(global_arg_sections, stdout);
         fputs("\nkelp COMMAND --help explains a command.\n", stdout);
         return 0;
 }
@@ -110,7 +94,7 @@ static bool is_bare_noun(char *const *argv)
 /* Help and version are for everybody; what touches files is not for root. */
 static bool is_harmless(const struct verb *v, char *const *argv)
 {
-        if (strcmp(v->names[0], "version") == 0)
+        if (strcmp(v->names[0], "version") == 0 || strcmp(v->names[0], "completion") == 0)
                 return true;
         return argv[0] && !argv[1] && strcmp(argv[0], "--help") == 0;
 }
@@ -123,6 +107,8 @@ static int run_verb(struct cli *cli, char *const *argv, struct err **reterr)
 
         if (strcmp(argv[0], "help") == 0)
                 return help_verb(argv + 1, reterr);
+        if (strcmp(argv[0], COMPLETE_COMMAND) == 0)
+                return complete_words(argv + 1, stdout);
         if (is_bare_noun(argv)) {
                 verb_print_noun(argv[0], stdout);
                 return argv[1] ? 0 : 125;
@@ -144,7 +130,7 @@ static int run(struct cli *cli, struct global_args *g, char **argv, struct err *
         AUTO_STRV rest = {0};
         bool help = false;
         struct opt_parse_opts o = {
-            .sections = global_sections, .options_first = true, .ret_help = &help};
+            .sections = global_arg_sections, .options_first = true, .ret_help = &help};
         int r;
 
         r = opt_parse(&o, g, argv + 1, &rest, reterr);
@@ -196,6 +182,6 @@ int main(int argc, char **argv)
         if (r < 0)
                 r = cli_report(&cli, &err);
         cli.dirs = dirs_free(cli.dirs);
-        opt_release(global_sections, &g);
+        opt_release(global_arg_sections, &g);
         return flush_stdout(r);
 }

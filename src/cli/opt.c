@@ -80,6 +80,27 @@ static bool takes_value(const struct opt *o)
         return types[o->type].metavar != NULL;
 }
 
+const struct opt *opt_find_long(const struct opt_section *sections, const char *name, size_t len)
+{
+        const struct opt_section *s;
+
+        return find_long(sections, name, len, &s);
+}
+
+const struct opt *opt_find_short(const struct opt_section *sections, char name)
+{
+        const struct opt_section *s;
+
+        return find_short(sections, name, &s);
+}
+
+const char *opt_metavar(const struct opt *o)
+{
+        if (!takes_value(o))
+                return NULL;
+        return o->metavar ? o->metavar : types[o->type].metavar;
+}
+
 static int store_bool(const struct opt *o, void *field, const char *value)
 {
         bool b;
@@ -333,12 +354,10 @@ static void print_wrapped(const char *text, size_t at, FILE *f)
 
 static void print_option(const struct opt *o, FILE *f)
 {
-        const char *metavar = o->metavar ? o->metavar : types[o->type].metavar;
+        const char *metavar = opt_metavar(o);
         char left[96];
         int n;
 
-        if (!takes_value(o))
-                metavar = NULL;
         n = snprintf(left, sizeof(left), "  %c%c%c --%s%s%s", o->short_name ? '-' : ' ',
                      o->short_name ? o->short_name : ' ', o->short_name ? ',' : ' ', o->name,
                      metavar ? " " : "", metavar ? metavar : "");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * opt — command-line options from tables. One table drives parsing and --help, so that neither can know an option that the
- * other does not.
+ * opt — command-line options from tables. One table drives parsing, --help, completion and the manual page, so that none
+ * can know an option that the others do not.
  *
  * Spellings: --name=v, --name v, -xv, -x v, -x=v, clustered -it, --bool, --bool=false, "--" ends the options. An unknown
  * option is ERR_USAGE and names the closest known one.
@@ -48,6 +48,9 @@ struct opt {
         const char *metavar; /* NULL: named after the type */
         const char *help;
         opt_call_fn call; /* OPT_CALL */
+        /* For completion: the words that it takes, with a space between; "@file" and the like stand for what there is of that kind
+         * (complete.c). NULL: what the metavar says (FILE, SIGNAL, …), else nothing. */
+        const char *values;
 };
 
 /* A list of sections ends with one whose opts is NULL. */
@@ -77,6 +80,11 @@ struct opt_parse_opts {
 int opt_parse(const struct opt_parse_opts *o, void *args, char *const *argv, struct strv *ret_rest,
               struct err **reterr);
 void opt_release(const struct opt_section *sections, void *args);
+/* By name (@len bytes) or letter; NULL when there is none. */
+const struct opt *opt_find_long(const struct opt_section *sections, const char *name, size_t len);
+const struct opt *opt_find_short(const struct opt_section *sections, char name);
+/* What stands for its value in help; NULL when it takes none (or only as --name=value). */
+const char *opt_metavar(const struct opt *o);
 /* The option list of --help, at most 80 columns. */
 void opt_print_help(const struct opt_section *sections, FILE *f);
 

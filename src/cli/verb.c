@@ -40,6 +40,16 @@ static size_t name_matches(const char *name, char *const *argv)
         return argv[1] && strcmp(name + first + 1, argv[1]) == 0 ? 2 : 0;
 }
 
+const struct verb *verb_at(size_t i)
+{
+        FOR_EACH_VERB(v)
+        {
+                if (i-- == 0)
+                        return *v;
+        }
+        return NULL;
+}
+
 bool verb_is_noun(const char *word)
 {
         size_t len = strlen(word);

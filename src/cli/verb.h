@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * verb — the table of verbs: how a command line finds its function, and what --help says about it.
+ * verb — the table of verbs: how a command line finds its function, and what --help, the manual and the shells' completion
+ * say about it.
  *
  * A verb file defines `const struct verb verb_x` and is listed in verbs.c (image verbs: verbs_image.c). The dispatcher
  * makes a zeroed args struct of args_size, calls init, parses, checks the number of operands, runs, releases.
  */
 #include "base/macros.h"
+#include "cli/complete.h"
 #include "cli/opt.h"
 
 #include <stdbool.h>
@@ -40,6 +42,8 @@ struct verb {
         void (*release)(void *args); /* what opt_release() does not free; may be NULL */
         bool options_first;
         size_t min_operands, max_operands; /* max 0: any number */
+        /* What the shell offers for the first operand, and for the others; the second may be left out: the first again. */
+        enum complete_kind completes[2];
         /* The exit code, or < 0 with *reterr set: printed, and the code comes from the error's kind. */
         int (*run)(struct cli *cli, void *args, const struct strv *operands, struct err **reterr);
 };
@@ -53,8 +57,10 @@ int verb_find(char *const *argv, const struct verb **ret, size_t *ret_used, stru
 /* Parses, runs; the exit code or < 0. @argv: behind the verb's words. */
 int verb_run(const struct verb *v, struct cli *cli, char *const *argv, struct err **reterr);
 void verb_print_help(const struct verb *v, FILE *f);
-void verb_print_list(FILE *f);                   /* kelp --help */
-bool verb_is_noun(const char *word);             /* "container", "image", … */
+void verb_print_list(FILE *f); /* kelp --help */
+const struct verb *verb_at(
+    size_t i);                       /* all of them, in the order of --help; NULL behind the last */
+bool verb_is_noun(const char *word); /* "container", "image", … */
 void verb_print_noun(const char *noun, FILE *f); /* kelp image --help */
 
 /* The data root, opened on first use: verbs that need no files cost none. */

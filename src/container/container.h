@@ -58,6 +58,9 @@ int container_list(const struct dirs *d, struct container ***ret, size_t *ret_n,
 /* The same of those that run: of the others not even their configuration is read. */
 int container_list_running(const struct dirs *d, struct container ***ret, size_t *ret_n,
                            struct err **reterr);
+/* Their names alone, unsorted, from one directory: no record is read and nothing swept. Running or not is that of a glance. */
+enum container_names_of { CONTAINER_NAMES_ALL, CONTAINER_NAMES_RUNNING, CONTAINER_NAMES_STOPPED };
+int container_names(const struct dirs *d, enum container_names_of which, struct strv *ret);
 void container_list_free(struct container **v, size_t n);
 /* A listing keeps configurations as text: parsed, a thousand of them cost more page faults than the whole listing. config() parses
  * (NULL when damaged; owned by @c), config_drop() lets the parsed form go. */

@@ -222,6 +222,40 @@ int container_list_running(const struct dirs *d, struct container ***ret, size_t
         return r;
 }
 
+/* A name without a container is one that is being made, or a leftover. */
+static bool name_is_of(const struct dirs *d, const char *name, enum container_names_of which)
+{
+        AUTO_CLOSE int fd = -EBADF;
+        char id[65];
+
+        if (name_lookup(d, name, id, NULL) <= 0)
+                return false;
+        fd = open_by_id(d, id);
+        if (fd < 0)
+                return false;
+        return which == CONTAINER_NAMES_ALL ||
+               container_may_run(fd) == (which == CONTAINER_NAMES_RUNNING);
+}
+
+int container_names(const struct dirs *d, enum container_names_of which, struct strv *ret)
+{
+        int fd = openat(d->root_fd, NAMES, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!dir) {
+                int r = -errno;
+
+                (void)fd_close(fd);
+                return r == -ENOENT ? 0 : r;
+        }
+        for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+                if (e->d_name[0] != '.' && name_is_of(d, e->d_name, which))
+                        strv_add(ret, e->d_name);
+        }
+        (void)closedir(dir);
+        return 0;
+}
+
 void container_list_free(struct container **v, size_t n)
 {
         for (size_t i = 0; i < n; i++)

@@ -44,7 +44,9 @@ bool store_has_image(const struct dirs *d, const char *image_id);
 int store_find(const struct dirs *d, const char *name, struct image **ret,
                struct err **reterr); /* with names */
 int store_list(const struct dirs *d, struct image ***ret, size_t *ret_n,
-               struct err **reterr);                             /* sorted: newest first */
+               struct err **reterr); /* sorted: newest first */
+/* The formatted references that there are, from one directory: no image is looked at. */
+int store_reference_names(const struct dirs *d, struct strv *ret, struct err **reterr);
 bool image_has_label(const struct image *i, const char *wanted); /* "key" or "key=value" */
 void image_list_free(struct image **v, size_t n);
 /* The OCI config blob and the manifest blob as JSON (history, inspect). */

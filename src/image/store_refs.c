@@ -83,6 +83,20 @@ int refs_read(const struct dirs *d, const char *formatted, struct ref *ret, stru
         return 1;
 }
 
+int store_reference_names(const struct dirs *d, struct strv *ret, struct err **reterr)
+{
+        AUTO_STRV names = {0};
+        int r = store_names(d, STORE_REFS, &names, reterr);
+
+        for (size_t i = 0; r >= 0 && i < names.n; i++) {
+                char *formatted = reference_unescape(names.v[i]);
+
+                if (formatted)
+                        strv_add_take(ret, formatted);
+        }
+        return r;
+}
+
 int refs_list(const struct dirs *d, struct ref_list *ret, struct err **reterr)
 {
         AUTO(ref_list_release) struct ref_list list = {0};
