@@ -119,6 +119,19 @@ static char *mounts_text(const struct container *c, bool full)
         return strbuf_take(&b);
 }
 
+/* How many of its mounts are volumes. */
+static char *volumes_text(const struct container *c)
+{
+        struct json_object *mounts = member(c->config, "Mounts");
+        size_t n = 0;
+
+        for (size_t i = 0;
+             json_object_is_type(mounts, json_type_array) && i < json_object_array_length(mounts);
+             i++)
+                n += *string_of(member(json_object_array_get_idx(mounts, i), "Name")) != '\0';
+        return xasprintf("%zu", n);
+}
+
 static const char *network_text(const struct container *c)
 {
         const char *mode = string_of(member(member(c->config, "HostConfig"), "NetworkMode"));
@@ -180,7 +193,7 @@ static int make_row(const struct dirs *d, struct container *c, const struct ps_a
         add_take(row, "ID", output_id(c->id, a->no_trunc));
         json_add_string(row, "Image", c->image_name ? c->image_name : "");
         add_take(row, "Labels", labels_text(c));
-        json_add_string(row, "LocalVolumes", "0");
+        add_take(row, "LocalVolumes", volumes_text(c));
         add_take(row, "Mounts", mounts_text(c, a->no_trunc));
         json_add_string(row, "Names", c->name ? c->name : "");
         json_add_string(row, "Networks", network_text(c));

@@ -48,7 +48,6 @@ static const struct opt_absent run_absent[] = {
     {"gpus", 0, "this version has --device, which gives a container devices of the host"},
     {"restart", 0,
      "this version restarts nothing: a service manager can run 'kelp run' in the foreground"},
-    {"volumes-from", 0, "this version has no volumes: name the directories with -v"},
     {"health-cmd", 0, NO_HEALTH},
     {"health-interval", 0, NO_HEALTH},
     {"health-retries", 0, NO_HEALTH},

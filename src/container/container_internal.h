@@ -58,12 +58,27 @@ struct creation {
         struct image_config config;
         struct spec *spec;
         char *driver;
-        struct strv joins;       /* "pid:<id>", … */
-        struct json_object *doc; /* config.json */
+        struct strv joins;            /* "pid:<id>", … */
+        struct json_object *doc;      /* config.json */
+        struct id_map to_uid, to_gid; /* container → the caller's namespace */
+        struct run_mount *mounts;     /* all of them: the user's, other containers', the image's */
+        size_t n_mounts;
+        int *volume_locks;
+        size_t n_volume_locks;
+        struct strv mounted_images, mounted_layers; /* of images that are mounted: ids, names */
         int64_t created_ns;
 };
 int creation_spec(struct creation *k,
                   struct err **reterr); /* create_spec.c: spec and everything of this host in it */
+int creation_mounts(struct creation *k, struct err **reterr); /* create_mounts.c: mounts */
+/* create_volumes.c: the volumes, held until creation_volumes_release(); overlays of mounts. Behind creation_spec(). */
+int creation_volumes(struct creation *k, struct err **reterr);
+void creation_volumes_release(struct creation *k);
+/* create_spec.c: the layers of an image for this container's ids, made when missing; its files as a plain directory below the data root. */
+int creation_layers(struct creation *k, const struct image *image, struct strv *ret,
+                    struct err **reterr);
+int creation_flatten(struct creation *k, const struct image *image, const char *target,
+                     struct err **reterr);
 int creation_files(
     struct creation *k,
     struct err **reterr); /* create_files.c: hosts, resolv.conf, hostname, directories */

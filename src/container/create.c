@@ -170,20 +170,30 @@ static int commit(struct creation *k, struct err **reterr)
 
 static int image_still_there(struct creation *k, struct err **reterr)
 {
+        const char *gone = NULL;
         int r;
 
-        if (!k->image || store_has_image(k->d, k->image->id))
+        if (k->image && !store_has_image(k->d, k->image->id))
+                gone = k->o->image;
+        for (size_t i = 0; i < k->mounted_images.n && !gone; i++) {
+                if (!store_has_image(k->d, k->mounted_images.v[i]))
+                        gone = k->mounted_images.v[i];
+        }
+        if (!gone)
                 return 0;
         r = removal_commit(k->d, k->tmp.id, k->name, NULL);
         if (r >= 0)
                 (void)container_tmp_delete(k->d, k->tmp.id, true, NULL);
-        return err_new(reterr, ERR_NOT_FOUND, "image '%s' was removed meanwhile", k->o->image);
+        return err_new(reterr, ERR_NOT_FOUND, "image '%s' was removed meanwhile", gone);
 }
 
 static int write_all(struct creation *k, struct err **reterr)
 {
         AUTO_JSON *spec = NULL;
         int r = creation_spec(k, reterr);
+
+        if (r >= 0)
+                r = creation_volumes(k, reterr);
 
         if (r >= 0)
                 r = k->o->name ? reserve_given(k, reterr) : reserve_generated(k, reterr);
@@ -208,6 +218,11 @@ static void creation_release(struct creation *k)
         k->spec = spec_free(k->spec);
         free(k->driver);
         strv_release(&k->joins);
+        creation_volumes_release(k);
+        id_map_release(&k->to_uid);
+        id_map_release(&k->to_gid);
+        strv_release(&k->mounted_images);
+        strv_release(&k->mounted_layers);
         k->doc = json_unref(k->doc);
 }
 

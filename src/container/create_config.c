@@ -10,6 +10,7 @@
 #include "container/container_internal.h"
 #include "image/store.h"
 #include "logs/logs.h"
+#include "volume/volume.h"
 
 #include <string.h>
 
@@ -115,33 +116,63 @@ static void add_config(struct creation *k, struct json_object *c)
         add_stop(k, c);
 }
 
-static bool has_option(const struct strv *options, const char *name)
+static const char *propagation_of(const struct run_mount *m)
 {
-        return strv_contains(options, name);
+        const char *p = "rprivate";
+
+        if (m->type != RUN_MOUNT_BIND)
+                return "";
+        for (size_t n = 0; n < m->options.n; n++) {
+                if (strstr(m->options.v[n], "private") || strstr(m->options.v[n], "shared") ||
+                    strstr(m->options.v[n], "slave"))
+                        p = m->options.v[n];
+        }
+        return p;
 }
 
+/* The last word counts: what another container's mode added stands behind its own. */
+static bool is_writable(const struct run_mount *m)
+{
+        bool rw = true;
+
+        for (size_t n = 0; n < m->options.n; n++) {
+                const char *o = m->options.v[n];
+
+                rw = strcmp(o, "rw") == 0 || (rw && strcmp(o, "ro") != 0 && strcmp(o, "rro") != 0);
+        }
+        return rw;
+}
+
+/* Docker's shape; Options and Subpath for those who take the mount over with --volumes-from. The source of a volume is relative to the
+ * data root, which can be moved: inspect makes it whole. */
 static void add_mounts(struct creation *k, struct json_object *list)
 {
-        for (size_t i = 0; i < k->o->n_mounts; i++) {
-                const struct run_mount *m = &k->o->mounts[i];
-                struct json_object *o;
-                const char *propagation = "rprivate";
+        static const char *const types[] = {[RUN_MOUNT_BIND] = "bind",
+                                            [RUN_MOUNT_TMPFS] = "tmpfs",
+                                            [RUN_MOUNT_VOLUME] = "volume",
+                                            [RUN_MOUNT_IMAGE] = "image"};
 
-                if (m->type != RUN_MOUNT_BIND)
-                        continue;
-                for (size_t n = 0; n < m->options.n; n++) {
-                        if (strstr(m->options.v[n], "private") ||
-                            strstr(m->options.v[n], "shared") || strstr(m->options.v[n], "slave"))
-                                propagation = m->options.v[n];
-                }
-                o = json_object_new_object();
-                json_add_string(o, "Type", "bind");
-                json_add_string(o, "Source", m->source);
-                json_add_string(o, "Destination", m->target);
-                json_add_string(o, "Mode", has_option(&m->options, "ro") ? "ro" : "");
-                json_add_bool(o, "RW",
-                              !has_option(&m->options, "ro") && !has_option(&m->options, "rro"));
-                json_add_string(o, "Propagation", propagation);
+        for (size_t i = 0; i < k->n_mounts; i++) {
+                const struct run_mount *m = &k->mounts[i];
+                struct json_object *o = json_object_new_object();
+                AUTO_FREE char *path =
+                    m->type == RUN_MOUNT_VOLUME ? volume_relative_path(m->source) : NULL;
+                AUTO_FREE char *target = path_clean(m->target);
+
+                json_add_string(o, "Type", types[m->type]);
+                if (m->type == RUN_MOUNT_VOLUME)
+                        json_add_string(o, "Name", m->source);
+                json_add_string(o, "Source", path ? path : m->source ? m->source : "");
+                json_add_string(o, "Destination", target);
+                if (m->type == RUN_MOUNT_VOLUME)
+                        json_add_string(o, "Driver", VOLUME_DRIVER);
+                json_add_string(o, "Mode", is_writable(m) ? "" : "ro");
+                json_add_bool(o, "RW", is_writable(m));
+                json_add_string(o, "Propagation", propagation_of(m));
+                if (m->options.n > 0)
+                        add_strv(o, "Options", &m->options);
+                if (m->subpath)
+                        json_add_string(o, "Subpath", m->subpath);
                 (void)json_object_array_add(list, o);
         }
 }
@@ -171,6 +202,8 @@ int creation_config(struct creation *k, struct err **reterr)
         json_add_string(doc, "ImageName", k->o->rootfs ? k->o->rootfs : k->o->image);
         if (k->image)
                 add_strv(doc, "Layers", &k->image->layers);
+        if (k->mounted_layers.n > 0)
+                add_strv(doc, "MountedLayers", &k->mounted_layers);
         add_process(k, doc);
         json_add_string(doc, "Driver", k->driver ? k->driver : "");
         add_config(k, json_object(doc, "Config"));

@@ -48,35 +48,57 @@ static struct json_object *sub(struct json_object *o, const char *key, bool list
         return list ? json_array(o, key) : json_object(o, key);
 }
 
-/* -v appears in Binds, --mount in Mounts, --tmpfs in Tmpfs, as with Docker. */
+/* Docker's VolumeOptions, BindOptions … of --mount. */
+static void add_mount_options(struct json_object *o, const struct run_mount *m)
+{
+        struct json_object *sub;
+
+        if (m->type == RUN_MOUNT_IMAGE && m->subpath) {
+                json_add_string(json_object(o, "ImageOptions"), "Subpath", m->subpath);
+        } else if (m->type == RUN_MOUNT_VOLUME &&
+                   (m->no_copy || m->subpath || m->volume_labels.n || m->volume_options.n)) {
+                sub = json_object(o, "VolumeOptions");
+                if (m->no_copy)
+                        json_add_bool(sub, "NoCopy", true);
+                if (m->subpath)
+                        json_add_string(sub, "Subpath", m->subpath);
+                if (m->volume_labels.n)
+                        json_add_pairs(json_object(sub, "Labels"), &m->volume_labels);
+                if (m->volume_options.n)
+                        json_add_pairs(json_object(json_object(sub, "DriverConfig"), "Options"),
+                                       &m->volume_options);
+        }
+}
+
+/* -v appears in Binds, --mount in Mounts, --tmpfs in Tmpfs, as with Docker. Anonymous volumes of -v are in Config.Volumes there. */
 static void add_mount(struct json_object *host, const struct run_mount *m)
 {
+        static const char *const types[] = {[RUN_MOUNT_BIND] = "bind",
+                                            [RUN_MOUNT_TMPFS] = "tmpfs",
+                                            [RUN_MOUNT_VOLUME] = "volume",
+                                            [RUN_MOUNT_IMAGE] = "image"};
         AUTO_FREE char *text = NULL;
         struct json_object *o;
 
-        switch (m->type) {
-        case RUN_MOUNT_TMPFS:
+        if (m->type == RUN_MOUNT_TMPFS) {
                 text = joined(&m->options);
                 json_add_string(sub(host, "Tmpfs", false), m->target, text);
                 return;
-        case RUN_MOUNT_BIND:
-        case RUN_MOUNT_VOLUME:
-                if (m->create_source) {
-                        text = container_bind_text(m);
-                        (void)json_object_array_add(sub(host, "Binds", true),
-                                                    json_object_new_string(text));
+        }
+        if (m->create_source) { /* -v */
+                if (!m->source)
                         return;
-                }
-                break;
-        case RUN_MOUNT_TYPE_COUNT:
+                text = container_bind_text(m);
+                (void)json_object_array_add(sub(host, "Binds", true), json_object_new_string(text));
                 return;
         }
         o = json_object_new_object();
-        json_add_string(o, "Type", m->type == RUN_MOUNT_BIND ? "bind" : "volume");
+        json_add_string(o, "Type", types[m->type]);
         json_add_string(o, "Source", m->source);
         json_add_string(o, "Target", m->target);
         if (strv_contains(&m->options, "ro"))
                 json_add_bool(o, "ReadOnly", true);
+        add_mount_options(o, m);
         (void)json_object_array_add(sub(host, "Mounts", true), o);
 }
 
@@ -176,6 +198,8 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
 
         for (size_t i = 0; i < o->n_mounts; i++)
                 add_mount(host, &o->mounts[i]);
+        add_list(host, "VolumesFrom", &o->volumes_from);
+        add_word(host, "VolumeDriver", o->volume_driver);
         add_word(host, "ContainerIDFile", o->cidfile);
         json_add_string(host, "NetworkMode", o->network ? o->network : "none");
         if (o->rm)

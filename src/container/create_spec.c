@@ -153,53 +153,61 @@ static int plan_ids(struct creation *k, const struct run_options *o, const struc
 
 /* ---- layers ---- */
 
-/* The layers' directories for these maps. Those that have to be made first are added to @missing. */
-static int layer_paths(struct creation *k, const struct id_map *uid, const struct id_map *gid,
+/* The layers' directories for the container's maps. Those that have to be made first are added to @missing. */
+static int layer_paths(struct creation *k, const struct image *image, struct strv *ret,
                        struct strv *missing, struct err **reterr)
 {
-        strv_release(&k->spec->layers);
-        for (size_t i = 0; i < k->image->layers.n; i++) {
+        strv_release(ret);
+        for (size_t i = 0; i < image->layers.n; i++) {
                 AUTO_FREE char *path = NULL;
-                int r = store_layer_path(k->d, k->image->layers.v[i], uid, gid, &path, reterr);
+                int r = store_layer_path(k->d, image->layers.v[i], &k->to_uid, &k->to_gid, &path,
+                                         reterr);
 
                 if (r == -ENOENT && (!reterr || !*reterr))
-                        strv_add(missing, k->image->layers.v[i]);
+                        strv_add(missing, image->layers.v[i]);
                 else if (r < 0)
                         return r;
                 else
-                        strv_add(&k->spec->layers, path);
+                        strv_add(ret, path);
         }
         return 0;
 }
 
-static int find_layers(struct creation *k, const struct id_map *uid, const struct id_map *gid,
-                       struct err **reterr)
+int creation_layers(struct creation *k, const struct image *image, struct strv *ret,
+                    struct err **reterr)
 {
         AUTO_STRV missing = {0}, still = {0};
-        int r = layer_paths(k, uid, gid, &missing, reterr);
+        int r = layer_paths(k, image, ret, &missing, reterr);
 
         if (r < 0 || missing.n == 0)
                 return r;
-        r = image_job_reown(k->d, &missing, uid, gid, reterr);
+        r = image_job_reown(k->d, &missing, &k->to_uid, &k->to_gid, reterr);
         if (r >= 0)
-                r = layer_paths(k, uid, gid, &still, reterr);
+                r = layer_paths(k, image, ret, &still, reterr);
         if (r >= 0 && still.n > 0)
                 r = err_new(reterr, ERR_NOT_FOUND, "layer %.12s vanished", still.v[0]);
         return r < 0 ? err_wrap(reterr, r, "image '%s'", k->o->image) : 0;
 }
 
+int creation_flatten(struct creation *k, const struct image *image, const char *target,
+                     struct err **reterr)
+{
+        int r = image_job_flatten(k->d, &image->layers, &k->to_uid, &k->to_gid, target, reterr);
+
+        return r < 0 ? err_wrap(reterr, r, "copy image '%s'", image->id) : 0;
+}
+
 /* The image's files as one directory of the container's own: the last resort where nothing can be mounted. */
-static int copy_layers(struct creation *k, const struct id_map *uid, const struct id_map *gid,
-                       struct err **reterr)
+static int copy_layers(struct creation *k, struct err **reterr)
 {
         AUTO_FREE char *target = xasprintf("tmp/%s/rootfs", k->tmp.id);
         int r;
 
         if (mkdirat(k->tmp.fd, "rootfs", 0755) < 0)
                 return err_sys(reterr, errno, "make the root file system");
-        r = image_job_flatten(k->d, &k->image->layers, uid, gid, target, reterr);
+        r = creation_flatten(k, k->image, target, reterr);
         if (r < 0)
-                return err_wrap(reterr, r, "copy image '%s'", k->o->image);
+                return r;
         k->spec->root_kind = SPEC_ROOT_DIRECTORY;
         free(k->spec->root_path);
         k->spec->root_path = xasprintf("%s/%s/rootfs", CONTAINERS, k->tmp.id);
@@ -222,33 +230,38 @@ static int use_rootfs(struct creation *k, struct err **reterr)
         return 0;
 }
 
-static int use_image(struct creation *k, const struct idmap_userns *u, struct err **reterr)
+/* From the container to the caller's namespace: by these its layers are stored. */
+static void compose_maps(struct creation *k, const struct idmap_userns *u)
+{
+        const struct spec *s = k->spec;
+
+        if (s->uid_map.n == 0) {
+                copy_map(&k->to_uid, &u->uid);
+                copy_map(&k->to_gid, &u->gid);
+                return;
+        }
+        k->to_uid = id_map_compose(&s->uid_map, &u->uid);
+        k->to_gid = id_map_compose(&s->gid_map, &u->gid);
+}
+
+static int use_image(struct creation *k, struct err **reterr)
 {
         struct spec *s = k->spec;
-        bool own = s->uid_map.n > 0;
-        struct id_map uid = own ? id_map_compose(&s->uid_map, &u->uid) : (struct id_map){0};
-        struct id_map gid = own ? id_map_compose(&s->gid_map, &u->gid) : (struct id_map){0};
-        const struct id_map *to_uid = own ? &uid : &u->uid, *to_gid = own ? &gid : &u->gid;
         AUTO(storage_info_freep) struct storage_info *storage = NULL;
         int r = storage_probe(k->d, k->o->storage_driver, &storage, reterr);
 
-        if (r >= 0) {
-                k->driver = xstrdup(storage->driver);
-                free(s->storage_driver);
-                s->storage_driver = xstrdup(storage->driver);
-                if (strcmp(k->driver, "copy") == 0) {
-                        r = copy_layers(k, to_uid, to_gid, reterr);
-                } else {
-                        s->root_kind = SPEC_ROOT_LAYERS;
-                        s->upper = xasprintf("%s/%s/upper", CONTAINERS, k->tmp.id);
-                        s->work = xasprintf("%s/%s/work", CONTAINERS, k->tmp.id);
-                        s->volatile_upper = k->o->rm;
-                        r = find_layers(k, to_uid, to_gid, reterr);
-                }
-        }
-        id_map_release(&uid);
-        id_map_release(&gid);
-        return r;
+        if (r < 0)
+                return r;
+        k->driver = xstrdup(storage->driver);
+        free(s->storage_driver);
+        s->storage_driver = xstrdup(storage->driver);
+        if (strcmp(k->driver, "copy") == 0)
+                return copy_layers(k, reterr);
+        s->root_kind = SPEC_ROOT_LAYERS;
+        s->upper = xasprintf("%s/%s/upper", CONTAINERS, k->tmp.id);
+        s->work = xasprintf("%s/%s/work", CONTAINERS, k->tmp.id);
+        s->volatile_upper = k->o->rm;
+        return creation_layers(k, k->image, &s->layers, reterr);
 }
 
 int creation_spec(struct creation *k, struct err **reterr)
@@ -259,6 +272,10 @@ int creation_spec(struct creation *k, struct err **reterr)
         int r;
 
         r = read_image(k, reterr);
+        if (r >= 0)
+                r = creation_mounts(k, reterr);
+        o.mounts = k->mounts;
+        o.n_mounts = k->n_mounts;
         if (r >= 0)
                 r = find_joins(k, &o, &user_of, reterr);
         if (r >= 0)
@@ -272,5 +289,6 @@ int creation_spec(struct creation *k, struct err **reterr)
         for (size_t i = 0; i < k->joins.n; i++)
                 k->spec->ns[k->joins.v[i][0] - '0'].enabled = true;
         k->spec->rootless_one_id = u->tier == IDMAP_TIER_ONE;
-        return k->o->rootfs ? use_rootfs(k, reterr) : use_image(k, u, reterr);
+        compose_maps(k, u);
+        return k->o->rootfs ? use_rootfs(k, reterr) : use_image(k, reterr);
 }

@@ -198,10 +198,12 @@ static bool match_volume(struct container *c, const char *want)
 
         for (size_t i = 0; i < n; i++) {
                 struct json_object *m = json_object_array_get_idx(mounts, i);
+                const char *name = json_object_get_string(get(m, "Name"));
                 const char *source = json_object_get_string(get(m, "Source"));
                 const char *target = json_object_get_string(get(m, "Destination"));
 
-                if ((source && strcmp(source, want) == 0) || (target && strcmp(target, want) == 0))
+                if ((name && strcmp(name, want) == 0) || (source && strcmp(source, want) == 0) ||
+                    (target && strcmp(target, want) == 0))
                         return true;
         }
         return false;

@@ -155,6 +155,31 @@ static int add_size(const struct dirs *d, struct container *c, struct json_objec
         return 0;
 }
 
+/* Volumes are stored by their place in the data root, which can be moved. */
+static void add_mounts(const struct dirs *d, const struct container *c, struct json_object *o)
+{
+        struct json_object *list = json_array(o, "Mounts"), *from = NULL;
+        size_t n;
+
+        if (!json_object_object_get_ex(c->config, "Mounts", &from) ||
+            !json_object_is_type(from, json_type_array))
+                return;
+        n = json_object_array_length(from);
+        for (size_t i = 0; i < n; i++) {
+                struct json_object *m = NULL, *source = NULL, *name = NULL;
+
+                if (json_object_deep_copy(json_object_array_get_idx(from, i), &m, NULL) < 0)
+                        continue;
+                if (json_object_object_get_ex(m, "Name", &name) &&
+                    json_object_object_get_ex(m, "Source", &source)) {
+                        AUTO_FREE char *path = path_join(d->root, json_object_get_string(source));
+
+                        json_add_string(m, "Source", path);
+                }
+                (void)json_object_array_add(list, m);
+        }
+}
+
 int container_inspect(const struct dirs *d, struct container *c, bool size,
                       struct json_object **ret, struct err **reterr)
 {
@@ -190,7 +215,7 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
                 if (r < 0)
                         return r;
         }
-        copy_key(o, "Mounts", c->config);
+        add_mounts(d, c, o);
         copy_key(o, "Config", c->config);
         (void)json_object_object_add(o, "NetworkSettings", inspect_network_settings(c));
         *ret = TAKE_PTR(o);

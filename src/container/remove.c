@@ -6,9 +6,11 @@
 #include "container/container_internal.h"
 #include "monitor/record.h"
 #include "monitor/removal.h"
+#include "volume/volume.h"
 
 #include <errno.h>
 #include <time.h>
+#include <unistd.h>
 
 /* As a monitor has it that takes the lock to start the container. */
 #define LOCK_TRIES    200
@@ -75,6 +77,9 @@ int container_remove(const struct dirs *d, struct container *c,
                         return r; /* its monitor, or who settled it, has removed it */
         }
         lock = take_lock(d, c, o, &e);
+        /* Without the list its volumes stay, whoever deletes the files. */
+        if (lock >= 0 && !o->volumes && !container_auto_remove(c))
+                (void)unlinkat(c->dir_fd, VOLUME_LIST, 0);
         if (lock >= 0)
                 r = removal_commit(d, c->id, c->name, &e);
         else

@@ -12,6 +12,7 @@
 #include "base/process.h"
 #include "container/container_internal.h"
 #include "monitor/record.h"
+#include "volume/volume.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -64,6 +65,7 @@ int container_tmp_delete(const struct dirs *d, const char *name, bool wait, stru
 
         if (tmp < 0)
                 return tmp;
+        volume_take_listed(d, name);
         /* Most containers hold nothing of other ids. */
         r = path_remove_tree(tmp, name, NULL);
         if (r >= 0)
@@ -101,11 +103,14 @@ static bool is_garbage(int tmp, const char *name, int *ret_lock)
 }
 
 /* What only U may delete stays in @garbage. */
-static void sweep_one(int tmp, const char *name, struct strv *garbage)
+static void sweep_one(const struct dirs *d, int tmp, const char *name, struct strv *garbage)
 {
         AUTO_CLOSE int lock = -EBADF;
 
-        if (is_garbage(tmp, name, &lock) && path_remove_tree(tmp, name, NULL) < 0)
+        if (!is_garbage(tmp, name, &lock))
+                return;
+        volume_take_listed(d, name);
+        if (path_remove_tree(tmp, name, NULL) < 0)
                 strv_add(garbage, name);
 }
 
@@ -119,7 +124,7 @@ void container_tmp_sweep(const struct dirs *d)
                 return;
         for (struct dirent *e = readdir(dir); e && garbage.n < SWEEP_MAX; e = readdir(dir)) {
                 if (e->d_name[0] != '.')
-                        sweep_one(fd, e->d_name, &garbage);
+                        sweep_one(d, fd, e->d_name, &garbage);
         }
         (void)closedir(dir);
         (void)TAKE_FD(fd);

@@ -31,8 +31,13 @@ static const struct {
         const char *name;
         int (*run)(struct tool *t, struct err **reterr);
 } verbs[] = {
-    {"load", tool_load},   {"import", tool_import},   {"save", tool_save},
-    {"reown", tool_reown}, {"flatten", tool_flatten}, {"remove-trees", tool_remove_trees},
+    {"load", tool_load},
+    {"import", tool_import},
+    {"save", tool_save},
+    {"reown", tool_reown},
+    {"flatten", tool_flatten},
+    {"remove-trees", tool_remove_trees},
+    {"volume-fill", tool_volume_fill},
 };
 
 static int read_request(struct tool *t, struct err **reterr)

@@ -28,6 +28,8 @@
  *                 output: a directory (oci only) or anything that can be written; → nothing
  *   reown         {"layers":[name], "uid":[{containerID,hostID,size}], "gid":[…]}  container → caller's namespace
  *   flatten       {"layers":[name], "uid":…, "gid":…, "target":path of an empty directory below the data root}
+ *   volume-fill   {"volume":name, "path":S, "layers":[directory below the data root, lowest first], "uid":N, "gid":N}  ids in U of an owner, for a path that
+ *                 the image lacks; no layers: input is the root directory
  *   remove-trees  {"names":[entry of tmp/]}
  */
 #define IMAGE_PROGRAM     "kelp-image"

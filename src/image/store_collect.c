@@ -73,6 +73,8 @@ static int container_layers_in(const struct dirs *d, const char *dir, struct str
                         continue;
                 root = json_root(doc, path);
                 r = json_opt_strv(&root, "Layers", ret, reterr);
+                if (r >= 0) /* of images that are mounted */
+                        r = json_opt_strv(&root, "MountedLayers", ret, reterr);
         }
         return r < 0 ? r : 0;
 }

@@ -55,4 +55,5 @@ int tool_import(struct tool *t, struct err **reterr);
 int tool_save(struct tool *t, struct err **reterr);
 int tool_reown(struct tool *t, struct err **reterr);
 int tool_flatten(struct tool *t, struct err **reterr);
+int tool_volume_fill(struct tool *t, struct err **reterr);
 int tool_remove_trees(struct tool *t, struct err **reterr);

@@ -61,6 +61,7 @@ static const struct {
     {STAGE_MOUNTS, EROFS,
      "the mount point does not exist in the image and cannot be made, since the root is read-only"},
     {STAGE_MOUNTS, ELOOP, "the image has a symbolic link where a directory must be"},
+    {STAGE_MOUNTS, EXDEV, "the subpath leads out of its volume, by a symbolic link or '..'"},
     {STAGE_MOUNTS, ENOTDIR, "source and target must both be directories, or both be files"},
     {STAGE_SOURCES, EINVAL,
      "other file systems are mounted below it, and the kernel locks them together: use a recursive "

@@ -7,6 +7,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
+#include "volume/volume.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -57,5 +58,6 @@ int removal_delete(const struct dirs *d, const char *id, struct err **reterr)
 
         if (tmp_fd < 0)
                 return tmp_fd;
+        volume_take_listed(d, id);
         return path_remove_tree(tmp_fd, id, reterr);
 }

@@ -24,12 +24,18 @@ struct rootfs_param {
         const char *key, *value; /* value NULL: a flag */
 };
 
-enum rootfs_op_kind { ROOTFS_OP_BIND, ROOTFS_OP_FS };
+enum rootfs_op_kind { ROOTFS_OP_BIND, ROOTFS_OP_FS, ROOTFS_OP_OVERLAY };
 struct rootfs_op {
         enum rootfs_op_kind kind;
-        const char *target; /* inside the container */
-        const char *source; /* BIND: path on the host */
-        const char *fs;     /* FS: type */
+        const char *target;  /* inside the container */
+        const char *source;  /* BIND: path on the host */
+        const char *fs;      /* FS: type */
+        const char *subpath; /* BIND, OVERLAY: only this below the source, resolved beneath it */
+        const char *const
+            *lowers; /* OVERLAY: topmost first, relative to the data root or absolute */
+        size_t n_lowers;
+        const char *upper, *work; /* OVERLAY: NULL: none */
+        int *fds;                 /* OVERLAY: of the lowers, then upper and work */
         const struct rootfs_param *params;
         size_t n_params;
         uint64_t attrs;       /* MOUNT_ATTR_* to set */

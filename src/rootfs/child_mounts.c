@@ -70,12 +70,19 @@ static int op_set_attrs(const struct rootfs_op *op, int tree)
         return r;
 }
 
-static int op_bind(const struct rootfs_plan *p, size_t i)
+/* A bind, or an overlay, which is one of a file system that we make ourselves. */
+static int op_bind(const struct rootfs_plan *p, size_t i, struct child_note *note)
 {
         const struct rootfs_op *op = &p->ops[i];
         struct stat st;
         int target, r;
 
+        if (op->kind == ROOTFS_OP_OVERLAY)
+                p->trees[i] = rootfs_overlay_tree(p, op, note);
+        if (p->trees[i] >= 0 && op->subpath)
+                p->trees[i] = rootfs_subpath(p, p->trees[i], op->subpath, op->recursive);
+        if (p->trees[i] < 0)
+                return p->trees[i];
         if (fstat(p->trees[i], &st) < 0)
                 return -errno;
         target = rootfs_target(p->root_fd, op->target, S_ISDIR(st.st_mode), op->no_links);
@@ -176,8 +183,8 @@ int rootfs_child_mount_all(struct rootfs_plan *p, struct child_note *note)
                 child_note_set(note, op->target);
                 if (op->kind == ROOTFS_OP_FS)
                         r = op_fs(p, op, note);
-                else if (p->trees[i] >= 0)
-                        r = op_bind(p, i);
+                else if (p->trees[i] >= 0 || op->kind == ROOTFS_OP_OVERLAY)
+                        r = op_bind(p, i, note);
                 if (r < 0)
                         return r;
         }

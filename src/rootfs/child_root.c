@@ -115,6 +115,8 @@ int rootfs_child_open(struct rootfs_plan *p, struct child_note *note)
                 const struct rootfs_op *op = &p->ops[i];
 
                 dev = dev || op->is_dev;
+                if (op->kind == ROOTFS_OP_OVERLAY)
+                        r = rootfs_open_overlay(p, op, note);
                 if (op->kind != ROOTFS_OP_BIND)
                         continue;
                 p->trees[i] = open_clone(op->source, op->recursive, note);
@@ -151,123 +153,28 @@ int rootfs_fs_mount(const char *fs, const struct rootfs_param *params, size_t n,
         return r;
 }
 
-/* By descriptor (Linux 6.13), else by the name that /proc gives it (6.8). -EINVAL where neither exists for @key. */
-static int overlay_set_dir(int fs, const char *key, int dir)
-{
-        char path[FD_PATH_MAX];
-        int r = sys_fsconfig_fd(fs, key, dir);
-
-        if (r != -EINVAL)
-                return r;
-        return sys_fsconfig_string(fs, key, fd_path(dir, path));
-}
-
-static int overlay_config(int fs, const struct rootfs_plan *p)
-{
-        int r = 0;
-
-        for (size_t i = 0; i < p->n_layers && r == 0; i++)
-                r = overlay_set_dir(fs, "lowerdir+", p->layer_fds[i]);
-        if (r == -EINVAL)
-                return -EOPNOTSUPP;
-        if (r == 0 && p->upper)
-                r = overlay_set_dir(fs, "upperdir", p->upper_fd);
-        if (r == 0 && p->upper)
-                r = overlay_set_dir(fs, "workdir", p->work_fd);
-        if (r == 0)
-                r = sys_fsconfig_string(fs, "source", "overlay");
-        if (r == 0)
-                r = sys_fsconfig_flag(fs, "userxattr");
-        if (r == 0 && p->upper && p->is_volatile)
-                r = sys_fsconfig_flag(fs, "volatile");
-        return r == 0 ? sys_fsconfig_create(fs) : r;
-}
-
-/* The way of the new mount interface. -EOPNOTSUPP: this kernel knows no "lowerdir+". */
-static int overlay_mount_new(struct rootfs_plan *p, struct child_note *note)
-{
-        int fs = sys_fsopen("overlay"), r;
-
-        if (fs < 0)
-                return fs;
-        r = overlay_config(fs, p);
-        if (r == 0)
-                r = sys_fsmount(fs, 0);
-        if (r < 0)
-                sys_fs_message(fs, note->detail, sizeof(note->detail));
-        (void)sys_close(fs);
-        if (r < 0)
-                return r;
-        p->root_fd = r;
-        return rootfs_attach(p->root_fd, p->attach_fd);
-}
-
-static size_t put_number(char *at, int value)
-{
-        char path[FD_PATH_MAX];
-        const char *digits = strrchr(fd_path(value, path), '/') + 1;
-        size_t n = strlen(digits);
-
-        memcpy(at, digits, n);
-        return n;
-}
-
-static size_t put_text(char *at, const char *text)
-{
-        size_t n = strlen(text);
-
-        memcpy(at, text, n);
-        return n;
-}
-
-/*
- * Kernels before 6.8: one mount(2), whose data is one page at most. With the current directory in /proc/self/fd a
- * directory's name is just its number, so 500 layers take 2000 bytes.
- */
-static int overlay_mount_old(struct rootfs_plan *p)
-{
-        char data[4096], target[FD_PATH_MAX];
-        size_t n;
-
-        if (p->n_layers * 8 > sizeof(data) - 256)
-                return -E2BIG;
-        if (chdir("/proc/self/fd") < 0)
-                return -errno;
-        n = put_text(data, "userxattr,lowerdir=");
-        for (size_t i = 0; i < p->n_layers; i++) {
-                if (i > 0)
-                        data[n++] = ':';
-                n += put_number(data + n, p->layer_fds[i]);
-        }
-        if (p->upper) {
-                n += put_text(data + n, ",upperdir=");
-                n += put_number(data + n, p->upper_fd);
-                n += put_text(data + n, ",workdir=");
-                n += put_number(data + n, p->work_fd);
-                if (p->is_volatile)
-                        n += put_text(data + n, ",volatile");
-        }
-        data[n] = '\0';
-        if (mount("overlay", fd_path(p->attach_fd, target), "overlay", 0, data) < 0)
-                return -errno;
-        if (chdir("/") < 0)
-                return -errno;
-        p->root_fd = open(p->data_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        return p->root_fd < 0 ? -errno : 0;
-}
-
 static int overlay_mount(struct rootfs_plan *p, struct child_note *note)
 {
+        const struct rootfs_overlay o = {.fds = p->layer_fds,
+                                         .n = p->n_layers,
+                                         .upper_fd = p->upper ? p->upper_fd : -EBADF,
+                                         .work_fd = p->upper ? p->work_fd : -EBADF,
+                                         .is_volatile = p->is_volatile};
         int r;
 
         child_note_set(note, "overlay");
-        r = overlay_mount_new(p, note);
-        if (r == -EOPNOTSUPP)
-                r = overlay_mount_old(p);
+        r = p->root_fd = rootfs_overlay_new(&o, note);
+        if (r >= 0) {
+                r = rootfs_attach(p->root_fd, p->attach_fd);
+        } else if (r == -EOPNOTSUPP) {
+                r = rootfs_overlay_old(&o, p->attach_fd);
+                if (r == 0)
+                        r = p->root_fd = open_dir(AT_FDCWD, p->data_root, note);
+        }
         /* 500 descriptors less to carry along. */
         for (size_t i = 0; i < p->n_layers; i++)
                 (void)sys_close(p->layer_fds[i]);
-        return r;
+        return r < 0 ? r : 0;
 }
 
 int rootfs_child_mount_root(struct rootfs_plan *p, struct child_note *note)

@@ -221,11 +221,72 @@ static int rootfs_op_bind(const struct spec_mount *m, struct rootfs_op *op, stru
                                m->destination, m->source ? m->source : "");
         op->kind = ROOTFS_OP_BIND;
         op->source = m->source;
+        op->subpath = m->subpath;
         if (!m->create_missing || access(m->source, F_OK) == 0)
                 return 0;
         fd = path_mkdir_open(AT_FDCWD, m->source, 0755, reterr);
         if (fd < 0)
                 return err_wrap(reterr, fd, "mount '%s'", m->destination);
+        return 0;
+}
+
+/* Empty again at every start, and with the owner and mode of what it covers. Inside U: what it held may be anybody's. */
+static int rootfs_fresh_upper(const struct rootfs *r, const struct spec_mount *m, const char *lower,
+                              struct err **reterr)
+{
+        AUTO_CLOSE int root = open(r->plan.data_root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        struct stat st;
+        int ret;
+
+        if (root < 0)
+                return err_sys(reterr, errno, "open '%s'", r->plan.data_root);
+        if (fstatat(root, lower, &st, 0) < 0)
+                return err_sys(reterr, errno, "open '%s'", lower);
+        ret = path_remove_tree(root, m->upper, reterr);
+        if (ret >= 0)
+                ret = path_remove_tree(root, m->work, reterr);
+        if (ret < 0)
+                return ret;
+        if (mkdirat(root, m->upper, 0700) < 0 || mkdirat(root, m->work, 0700) < 0 ||
+            fchownat(root, m->upper, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+            fchmodat(root, m->upper, st.st_mode & 07777, 0) < 0 ||
+            fchownat(root, m->work, st.st_uid, st.st_gid, AT_SYMLINK_NOFOLLOW) < 0)
+                return err_sys(reterr, errno, "make the directory for its changes");
+        return 0;
+}
+
+static int rootfs_op_overlay(struct rootfs *r, const struct spec_mount *m, struct rootfs_op *op,
+                             struct err **reterr)
+{
+        size_t n = m->layers.n ? m->layers.n : 1;
+        const char **lowers;
+        int ret = 0;
+
+        if (m->layers.n == 0 && str_empty(m->source))
+                return err_new(reterr, ERR_INVALID, "mount '%s': it has no layers", m->destination);
+        op->kind = ROOTFS_OP_OVERLAY;
+        op->lowers = lowers = xcalloc(n, sizeof(*lowers));
+        op->n_lowers = n;
+        op->fds = xcalloc(n + 2, sizeof(*op->fds));
+        op->subpath = m->subpath;
+        for (size_t i = 0; i < m->layers.n; i++)
+                lowers[i] = m->layers.v[m->layers.n - 1 - i];
+        if (m->layers.n == 0)
+                lowers[0] = m->source;
+        if (m->upper && m->work) {
+                op->upper = m->upper;
+                op->work = m->work;
+                if (m->upper[0] != '/')
+                        ret = rootfs_fresh_upper(r, m, lowers[0], reterr);
+                return ret < 0 ? err_wrap(reterr, ret, "mount '%s'", m->destination) : 0;
+        }
+        op->attrs |= MOUNT_ATTR_RDONLY;
+        if (n > 1)
+                return 0;
+        /* Nothing to stack: the layer itself. */
+        op->kind = ROOTFS_OP_BIND;
+        op->source = lowers[0][0] == '/' ? lowers[0]
+                                         : rootfs_keep(r, path_join(r->plan.data_root, lowers[0]));
         return 0;
 }
 
@@ -243,6 +304,8 @@ static int rootfs_add_mount(struct rootfs *r, const struct spec_mount *m, struct
         ret = mount_options_parse(m, op, &r->strings, &bind, reterr);
         if (ret < 0)
                 return ret;
+        if (!bind && strcmp(m->type, "overlay") == 0)
+                return rootfs_op_overlay(r, m, op, reterr);
         return bind ? rootfs_op_bind(m, op, reterr) : rootfs_op_fs(r, m, op, reterr);
 }
 
@@ -491,7 +554,10 @@ static void rootfs_plan_fds(struct rootfs *r)
 {
         struct rootfs_plan *p = &r->plan;
         struct rlimit limit;
+        size_t lowers = 0;
 
+        for (size_t i = 0; i < p->n_ops; i++)
+                lowers += r->ops[i].n_lowers;
         r->trees = xcalloc(p->n_ops + 1, sizeof(*r->trees));
         r->layer_fds = xcalloc(p->n_layers + 1, sizeof(*r->layer_fds));
         for (size_t i = 0; i <= p->n_ops; i++)
@@ -503,7 +569,8 @@ static void rootfs_plan_fds(struct rootfs *r)
         p->layer_fds = r->layer_fds;
         p->upper_fd = p->work_fd = p->attach_fd = p->root_fd = p->proc_fd = p->pts_fd = -EBADF;
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-                p->raise_nofile = p->n_layers + p->n_ops + ROOTFS_SPARE_FDS > limit.rlim_cur;
+                p->raise_nofile =
+                    p->n_layers + p->n_ops + lowers + ROOTFS_SPARE_FDS > limit.rlim_cur;
                 p->soft_nofile = limit.rlim_cur;
         }
 }
@@ -560,12 +627,19 @@ int rootfs_new(const struct spec *s, const char *data_root, struct rootfs **ret,
         return 0;
 }
 
+static void rootfs_op_release(struct rootfs_op *op)
+{
+        free((void *)op->params);
+        free((void *)op->lowers);
+        free(op->fds);
+}
+
 struct rootfs *rootfs_free(struct rootfs *r)
 {
         if (!r)
                 return NULL;
         for (size_t i = 0; i < r->plan.n_ops; i++)
-                free((void *)r->ops[i].params);
+                rootfs_op_release(&r->ops[i]);
         free(r->ops);
         free(r->layers);
         free(r->sysctls);

@@ -16,4 +16,21 @@ int rootfs_attach(int tree, int target);
 int rootfs_target(int root, const char *path, bool directory, bool no_links);
 /* Copies the content of directory @from into directory @to: owners, modes, links; devices and sockets are left out. */
 int rootfs_copy_tree(int from, int to);
+/* The directories of an overlay, topmost first; without upper_fd it is read-only. */
+struct rootfs_overlay {
+        const int *fds;
+        size_t n;
+        int upper_fd, work_fd; /* -EBADF: none */
+        bool is_volatile;
+};
+/* A detached mount. -EOPNOTSUPP: this kernel knows no "lowerdir+". */
+int rootfs_overlay_new(const struct rootfs_overlay *o, struct child_note *note);
+/* The older way: mounts it on @target, a directory that is opened. */
+int rootfs_overlay_old(const struct rootfs_overlay *o, int target);
+/* child_volume.c: a tree to attach. Consumes @tree. */
+int rootfs_subpath(const struct rootfs_plan *p, int tree, const char *subpath, bool recursive);
+int rootfs_open_overlay(const struct rootfs_plan *p, const struct rootfs_op *op,
+                        struct child_note *note);
+int rootfs_overlay_tree(const struct rootfs_plan *p, const struct rootfs_op *op,
+                        struct child_note *note);
 int rootfs_child_fill_dev(struct rootfs_plan *p, int dev_mount, struct child_note *note);

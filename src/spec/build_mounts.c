@@ -53,15 +53,9 @@ static bool has_propagation(const struct strv *options)
         return false;
 }
 
-static int add_bind(const struct run_mount *m, const char *target, struct spec *s,
-                    struct err **reterr)
+/* What the user has said of it, and what every bind has. */
+static void set_bind_options(const struct run_mount *m, struct spec_mount *to)
 {
-        struct spec_mount *to;
-
-        if (m->source[0] != '/')
-                return err_new(reterr, ERR_USAGE, "mount '%s': source '%s' is not absolute",
-                               m->target, m->source);
-        to = spec_add_mount(s, target, "bind", m->source, NULL);
         strv_copy(&to->options, &m->options);
         if (!strv_contains(&to->options, "bind") && !strv_contains(&to->options, "rbind"))
                 strv_add(&to->options, "rbind");
@@ -71,8 +65,64 @@ static int add_bind(const struct run_mount *m, const char *target, struct spec *
                 strv_add(&to->options, "rro");
         if (!has_propagation(&to->options))
                 strv_add(&to->options, "rprivate");
+}
+
+/* A mount of our own between the container and the source. Which directories take the changes is container/'s to say, unless the user did. */
+static void add_overlay(const struct run_mount *m, struct spec_mount *to)
+{
+        free(to->type);
+        to->type = xstrdup("overlay");
+        for (size_t i = 0; i < m->options.n; i++) {
+                if (strcmp(m->options.v[i], "bind") != 0 && strcmp(m->options.v[i], "rbind") != 0)
+                        strv_add(&to->options, m->options.v[i]);
+        }
+        to->upper = xstrdup(m->upper);
+        to->work = xstrdup(m->work);
+}
+
+static int add_bind(const struct run_mount *m, const char *target, struct spec *s,
+                    struct err **reterr)
+{
+        struct spec_mount *to;
+
+        if (m->source[0] != '/')
+                return err_new(reterr, ERR_USAGE, "mount '%s': source '%s' is not absolute",
+                               m->target, m->source);
+        to = spec_add_mount(s, target, "bind", m->source, NULL);
         to->create_missing = m->create_source;
+        if (m->overlay)
+                add_overlay(m, to);
+        else
+                set_bind_options(m, to);
         return 0;
+}
+
+static int add_volume(const struct run_mount *m, const char *target, struct spec *s,
+                      struct err **reterr)
+{
+        AUTO_FREE char *source = NULL;
+        struct spec_mount *to;
+
+        if (str_empty(m->source)) /* container/ gives a name to those that have none */
+                return err_new(reterr, ERR_USAGE, "volume '%s': it has no name", m->target);
+        source = xasprintf("volumes/%s/_data", m->source);
+        to = spec_add_mount(s, target, "bind", source, NULL);
+        to->file = true;
+        to->subpath = xstrdup(m->subpath);
+        if (m->overlay)
+                add_overlay(m, to);
+        else
+                set_bind_options(m, to);
+        return 0;
+}
+
+/* The layers are filled in by container/. */
+static void add_image(const struct run_mount *m, const char *target, struct spec *s)
+{
+        struct spec_mount *to = spec_add_mount(s, target, "overlay", m->source, NULL);
+
+        to->subpath = xstrdup(m->subpath);
+        strv_copy(&to->options, &m->options);
 }
 
 static void add_tmpfs(const struct run_mount *m, const char *target, struct spec *s)
@@ -100,19 +150,10 @@ static int add_user_mount(const struct run_mount *m, struct spec *s, size_t n_de
                 add_tmpfs(m, target, s);
                 return 0;
         case RUN_MOUNT_VOLUME:
-                if (!m->source) {
-                        (void)err_new(reterr, ERR_UNSUPPORTED,
-                                      "volume '%s': this version has no volumes", m->target);
-                        return err_hint(reterr, -EOPNOTSUPP,
-                                        "for a directory write its path: ./data:%s; for one in "
-                                        "memory use --tmpfs %s",
-                                        m->target, m->target);
-                }
-                (void)err_new(reterr, ERR_UNSUPPORTED,
-                              "volume '%s' for '%s': this version has no named volumes", m->source,
-                              m->target);
-                return err_hint(reterr, -EOPNOTSUPP, "for a directory write its path: ./%s:%s",
-                                m->source, m->target);
+                return add_volume(m, target, s, reterr);
+        case RUN_MOUNT_IMAGE:
+                add_image(m, target, s);
+                return 0;
         case RUN_MOUNT_TYPE_COUNT:
                 break;
         }

@@ -22,8 +22,27 @@ void run_mount_release(struct run_mount *m)
 {
         free(m->source);
         free(m->target);
+        free(m->subpath);
+        free(m->upper);
+        free(m->work);
         strv_release(&m->options);
+        strv_release(&m->volume_options);
+        strv_release(&m->volume_labels);
         *m = (struct run_mount){0};
+}
+
+void run_mount_copy(const struct run_mount *from, struct run_mount *ret)
+{
+        *ret = *from;
+        ret->source = xstrdup(from->source);
+        ret->target = xstrdup(from->target);
+        ret->subpath = xstrdup(from->subpath);
+        ret->upper = xstrdup(from->upper);
+        ret->work = xstrdup(from->work);
+        ret->options = ret->volume_options = ret->volume_labels = (struct strv){0};
+        strv_copy(&ret->options, &from->options);
+        strv_copy(&ret->volume_options, &from->volume_options);
+        strv_copy(&ret->volume_labels, &from->volume_labels);
 }
 
 struct run_options *run_options_free(struct run_options *o)
@@ -39,7 +58,7 @@ struct run_options *run_options_free(struct run_options *o)
             &o->labels,       &o->annotations, &o->command,   &o->env,      &o->groups,
             &o->attach,       &o->devices,     &o->add_hosts, &o->dns,      &o->dns_search,
             &o->dns_options,  &o->uidmap,      &o->gidmap,    &o->cap_add,  &o->cap_drop,
-            &o->security_opt, &o->ulimits,     &o->sysctls,   &o->log_opts,
+            &o->security_opt, &o->ulimits,     &o->sysctls,   &o->log_opts, &o->volumes_from,
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++)

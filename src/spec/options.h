@@ -6,16 +6,30 @@
  */
 #include "spec/spec.h"
 
-enum run_mount_type { RUN_MOUNT_BIND, RUN_MOUNT_TMPFS, RUN_MOUNT_VOLUME, RUN_MOUNT_TYPE_COUNT };
+enum run_mount_type {
+        RUN_MOUNT_BIND,
+        RUN_MOUNT_TMPFS,
+        RUN_MOUNT_VOLUME,
+        RUN_MOUNT_IMAGE,
+        RUN_MOUNT_TYPE_COUNT
+};
 struct run_mount {
         enum run_mount_type type;
+        /* BIND: a path, VOLUME: a name (NULL: anonymous), IMAGE: the image */
         char *source, *target;
         struct strv
             options; /* normalised mount options: ro, rw, rbind, rprivate, noexec, size=…, mode=… */
+        char *subpath;      /* VOLUME, IMAGE: this below the source, without leaving it */
+        char *upper, *work; /* .overlay: the user's own directories for what is changed */
+        struct strv volume_options, volume_labels; /* "k=v", for a volume that is made */
         bool create_source;  /* -v: make a missing host directory; --mount: an error */
         bool writable_below; /* bind-recursive=writable: "ro" is for the topmost mount only */
+        bool no_copy;        /* VOLUME: not filled with what the image has there */
+        bool chown;          /* U: its files become the container user's */
+        bool overlay;        /* O: changes go elsewhere */
+        bool anonymous;      /* VOLUME: made for this container, and removed with it by rm -v */
+        bool implied;        /* not the user's: of the image, or of another container */
 };
-
 struct run_options {
         /* identity */
         char *name, *image, *rootfs, *cidfile, *pidfile, *hostname, *domainname;
@@ -30,7 +44,9 @@ struct run_options {
         /* files */
         struct run_mount *mounts;
         size_t n_mounts;
-        struct strv devices; /* HOST[:CONTAINER[:rwm]] */
+        struct strv devices;      /* HOST[:CONTAINER[:rwm]] */
+        struct strv volumes_from; /* CONTAINER[:OPTS] */
+        char *volume_driver, *image_volume;
         bool read_only;
         uint64_t shm_size; /* bytes; 0: 64 MiB */
         char *storage_driver;
@@ -58,6 +74,7 @@ int run_mount_parse_volume(const char *value, struct run_mount *ret,
                            struct err **reterr); /* -v SRC:DST[:OPTS] */
 int run_mount_parse_mount(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --mount type=…,… */
+void run_mount_copy(const struct run_mount *from, struct run_mount *ret);
 int run_mount_parse_tmpfs(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --tmpfs DST[:OPTS] */
 /* --entrypoint: one word, none (""), or Podman's form of several, a JSON array of strings. Appends to @ret. */

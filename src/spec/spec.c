@@ -37,6 +37,10 @@ void spec_mount_release(struct spec_mount *m)
         free(m->type);
         free(m->source);
         strv_release(&m->options);
+        strv_release(&m->layers);
+        free(m->subpath);
+        free(m->upper);
+        free(m->work);
 }
 
 static void spec_device_release(struct spec_device *d)

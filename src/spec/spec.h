@@ -38,7 +38,13 @@ struct spec_mount {
         char *destination, *type, *source; /* type "bind": source is a host path (absolute) */
         struct strv options; /* as in runtime-spec: "ro", "rbind", "nosuid", "size=64m", … */
         bool create_missing; /* kelp: bind source is created as a directory when missing (-v) */
-        bool file; /* kelp: source is a file that Kelp generates (hosts, resolv.conf, …) */
+        bool
+            file; /* kelp: source is relative to the data root: a volume, a file that Kelp generates */
+        char *subpath; /* kelp: what is mounted is this below the source, which it cannot leave */
+        /* kelp, type "overlay": lowest first, relative to the data root; none: the source is the one lower directory */
+        struct strv layers;
+        char *upper,
+            *work; /* relative to the data root: emptied at every start; else the user's own. NULL: read-only */
 };
 struct spec_device {
         char *path, *host_path; /* bound from host_path (rootless cannot mknod) */

@@ -20,6 +20,15 @@ void spec_process_add_rlimit(struct spec_process *p, const struct spec_rlimit *l
 int spec_rlimit_from_name(const char *name); /* "nofile"; -1 when unknown */
 const char *spec_rlimit_name(int resource);
 
+/* mount_spec.c: what -v, --mount and --tmpfs have in common. @value: the whole, for messages. */
+int run_mount_take_option(struct run_mount *m, const char *o, const char *value,
+                          struct err **reterr); /* 1: taken; 0: unknown */
+int run_mount_check(const struct run_mount *m, const char *value, struct err **reterr);
+int run_mount_check_target(const char *what, const char *value, const char *target,
+                           struct err **reterr);
+int run_mount_size(struct run_mount *m, const char *v, const char *value, struct err **reterr);
+int run_mount_mode(struct run_mount *m, const char *v, const char *value, struct err **reterr);
+
 /* build_security.c: the options that decide about privileges. */
 int spec_build_security(const struct run_options *o, const struct image_config *image,
                         struct spec *s, struct err **reterr);

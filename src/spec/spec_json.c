@@ -138,6 +138,14 @@ static void add_mounts(struct json_object *doc, const struct spec *s)
                         json_add_bool(o, "kelpCreateMissing", true);
                 if (m->file)
                         json_add_bool(o, "kelpFile", true);
+                if (m->subpath)
+                        json_add_string(o, "kelpSubpath", m->subpath);
+                if (m->layers.n)
+                        json_object_object_add(o, "kelpLayers", json_from_strv(&m->layers));
+                if (m->upper)
+                        json_add_string(o, "kelpUpper", m->upper);
+                if (m->work)
+                        json_add_string(o, "kelpWork", m->work);
                 json_object_array_add(list, o);
         }
 }

@@ -167,6 +167,22 @@ int spec_process_from_json(const struct json_at *at, struct spec_process *p, str
         return r;
 }
 
+static int read_mount_kelp(const struct json_at *at, struct spec_mount *m, struct err **reterr)
+{
+        const char *subpath = NULL, *upper = NULL, *work = NULL;
+        int r;
+
+        if ((r = json_opt_bool(at, "kelpFile", &m->file, reterr)) < 0 ||
+            (r = json_opt_string(at, "kelpSubpath", &subpath, reterr)) < 0 ||
+            (r = json_opt_string(at, "kelpUpper", &upper, reterr)) < 0 ||
+            (r = json_opt_string(at, "kelpWork", &work, reterr)) < 0)
+                return r;
+        m->subpath = xstrdup(subpath);
+        m->upper = xstrdup(upper);
+        m->work = xstrdup(work);
+        return json_opt_strv(at, "kelpLayers", &m->layers, reterr);
+}
+
 static int read_mount(const struct json_at *at, struct spec *s, struct err **reterr)
 {
         const char *destination = NULL, *type = NULL, *source = NULL;
@@ -182,7 +198,7 @@ static int read_mount(const struct json_at *at, struct spec *s, struct err **ret
         if ((r = json_opt_strv(at, "options", &m->options, reterr)) < 0 ||
             (r = json_opt_bool(at, "kelpCreateMissing", &m->create_missing, reterr)) < 0)
                 return r;
-        return json_opt_bool(at, "kelpFile", &m->file, reterr);
+        return read_mount_kelp(at, m, reterr);
 }
 
 static int read_device(const struct json_at *at, struct spec *s, struct err **reterr)

@@ -49,29 +49,6 @@ bool volume_exists(const struct dirs *d, const char *name)
         return faccessat(d->root_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static int read_pairs(const struct json_at *root, const char *key, struct strv *ret,
-                      struct err **reterr)
-{
-        struct json_at at = json_key(root, key);
-        int r;
-
-        if (!at.obj)
-                return 0;
-        if ((r = json_want_object(&at, reterr)) < 0)
-                return r;
-        json_object_object_foreach(at.obj, name, value)
-        {
-                struct json_at e = json_key(&at, name);
-                const char *text;
-
-                (void)value;
-                if ((r = json_value_string(&e, &text, reterr)) < 0)
-                        return r;
-                strv_addf(ret, "%s=%s", name, text);
-        }
-        return 0;
-}
-
 static int parse_info(struct json_object *doc, struct volume *v, struct err **reterr)
 {
         struct json_at root = json_root(doc, VOLUME_INFO);
@@ -80,8 +57,8 @@ static int parse_info(struct json_object *doc, struct volume *v, struct err **re
 
         if ((r = json_want_object(&root, reterr)) < 0 ||
             (r = json_get_string(&root, "CreatedAt", &created, reterr)) < 0 ||
-            (r = read_pairs(&root, "Labels", &v->labels, reterr)) < 0 ||
-            (r = read_pairs(&root, "Options", &v->options, reterr)) < 0)
+            (r = json_opt_pairs(&root, "Labels", &v->labels, reterr)) < 0 ||
+            (r = json_opt_pairs(&root, "Options", &v->options, reterr)) < 0)
                 return r;
         if (clock_parse(created, &v->created_ns) < 0)
                 return err_new(reterr, ERR_INVALID, VOLUME_INFO ": '%s' is no time", created);
@@ -174,19 +151,10 @@ void volume_list_free(struct volume **v, size_t n)
 
 static void add_pairs(struct json_object *o, const char *key, const struct strv *pairs)
 {
-        struct json_object *map;
-
-        if (pairs->n == 0) {
+        if (pairs->n == 0)
                 (void)json_object_object_add(o, key, NULL); /* as Docker has it */
-                return;
-        }
-        map = json_object(o, key);
-        for (size_t i = 0; i < pairs->n; i++) {
-                const char *eq = strchr(pairs->v[i], '=');
-                AUTO_FREE char *name = xstrndup(pairs->v[i], (size_t)(eq - pairs->v[i]));
-
-                json_add_string(map, name, eq + 1);
-        }
+        else
+                json_add_pairs(json_object(o, key), pairs);
 }
 
 struct json_object *volume_inspect(const struct dirs *d, const struct volume *v)

@@ -25,6 +25,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define LIST_MAX (1024U * 1024)
+
 int volume_check_name(const char *name, struct err **reterr)
 {
         bool ok = isalnum((unsigned char)name[0]) && strlen(name) <= NAME_MAX;
@@ -53,24 +55,12 @@ int volume_check_driver(const char *driver, struct err **reterr)
 
 /* ---- making ---- */
 
-static void add_pairs(struct json_object *doc, const char *key, const struct strv *pairs)
-{
-        struct json_object *o = json_object(doc, key);
-
-        for (size_t i = 0; pairs && i < pairs->n; i++) {
-                const char *eq = strchr(pairs->v[i], '=');
-                AUTO_FREE char *name =
-                    eq ? xstrndup(pairs->v[i], (size_t)(eq - pairs->v[i])) : xstrdup(pairs->v[i]);
-
-                json_add_string(o, name, eq ? eq + 1 : "");
-        }
-}
-
 static int write_info(int dir_fd, const struct volume_create_opts *o, struct err **reterr)
 {
         AUTO_CLOSE int fd =
             openat(dir_fd, VOLUME_INFO, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         AUTO_JSON *doc = json_object_new_object();
+        struct json_object *labels, *options;
         char time[CLOCK_RFC3339_MAX];
         const char *text;
         int r;
@@ -79,20 +69,24 @@ static int write_info(int dir_fd, const struct volume_create_opts *o, struct err
                 return err_sys(reterr, errno, "write " VOLUME_INFO);
         json_add_string(doc, "CreatedAt", clock_format(clock_now_ns(), time));
         json_add_string(doc, "Driver", VOLUME_DRIVER);
-        add_pairs(doc, "Labels", o->labels);
-        add_pairs(doc, "Options", o->options);
-        if (!o->name)
-                json_add_string(json_object_object_get(doc, "Labels"), VOLUME_ANONYMOUS, "");
+        labels = json_object(doc, "Labels");
+        options = json_object(doc, "Options");
+        if (o->labels)
+                json_add_pairs(labels, o->labels);
+        if (o->options)
+                json_add_pairs(options, o->options);
+        if (!o->name || o->anonymous)
+                json_add_string(labels, VOLUME_ANONYMOUS, "");
         text = json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
                                                        JSON_C_TO_STRING_NOSLASHESCAPE);
         r = io_write_full(fd, text, strlen(text));
-        if (r >= 0 && fsync(fd) < 0)
+        if (r >= 0 && !o->quick && fsync(fd) < 0)
                 r = -errno;
         return r < 0 ? err_sys(reterr, -r, "write " VOLUME_INFO) : 0;
 }
 
 /* 1: made, 0: somebody has made one. */
-static int publish(const struct dirs *d, const struct tmp_dir *t, const char *name,
+static int publish(const struct dirs *d, const struct tmp_dir *t, const char *name, bool quick,
                    struct err **reterr)
 {
         AUTO_FREE char *from = xasprintf("tmp/%s", t->id);
@@ -100,13 +94,13 @@ static int publish(const struct dirs *d, const struct tmp_dir *t, const char *na
 
         if (volumes < 0)
                 return volumes;
-        if (fsync(t->fd) < 0)
+        if (!quick && fsync(t->fd) < 0)
                 return err_sys(reterr, errno, "write it to disk");
         FAULT_POINT("volume-written");
         if (renameat2(d->root_fd, from, volumes, name, RENAME_NOREPLACE) < 0)
                 return errno == EEXIST ? 0 : err_sys(reterr, errno, "put it in its place");
         FAULT_POINT("volume-published");
-        return fsync(volumes) < 0 ? err_sys(reterr, errno, "write it to disk") : 1;
+        return !quick && fsync(volumes) < 0 ? err_sys(reterr, errno, "write it to disk") : 1;
 }
 
 static int make(const struct dirs *d, const struct volume_create_opts *o, const char *name,
@@ -123,7 +117,7 @@ static int make(const struct dirs *d, const struct volume_create_opts *o, const 
         if (r >= 0)
                 r = write_info(t.fd, o, reterr);
         if (r >= 0)
-                r = publish(d, &t, name, reterr);
+                r = publish(d, &t, name, o->quick, reterr);
         if (r <= 0) {
                 AUTO_CLOSE int tmp = dirs_sub(d, "tmp", NULL);
 
@@ -200,4 +194,27 @@ int volume_remove(const struct dirs *d, const char *name, const char *except,
         ret_tmp->fd = -EBADF;
         ret_tmp->lock_fd = TAKE_FD(lock);
         return 0;
+}
+
+void volume_take_listed(const struct dirs *d, const char *tmp_name)
+{
+        AUTO_FREE char *list = xasprintf("tmp/%s/" VOLUME_LIST, tmp_name), *text = NULL;
+        AUTO_STRV names = {0};
+        size_t len;
+
+        if (io_read_file(d->root_fd, list, LIST_MAX, &text, &len, NULL) < 0)
+                return;
+        strv_split(&names, text, '\n');
+        for (size_t i = 0; i < names.n; i++) {
+                AUTO_FREE char *from = xasprintf(VOLUMES "/%s", names.v[i]);
+                AUTO_FREE char *to = xasprintf("tmp/%s/volume-%s", tmp_name, names.v[i]);
+                AUTO_CLOSE int lock = -EBADF;
+
+                if (volume_check_name(names.v[i], NULL) < 0 ||
+                    volume_lock(d, names.v[i], &lock, NULL) < 0 ||
+                    in_use(d, names.v[i], NULL, NULL) < 0)
+                        continue;
+                (void)renameat(d->root_fd, from, d->root_fd, to);
+                FAULT_POINT("volume-taken");
+        }
 }

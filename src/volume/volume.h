@@ -30,6 +30,7 @@ struct json_object;
 #define VOLUME_INFO      "info.json"
 #define VOLUME_LOCK      TMP_DIR_LOCK
 #define VOLUME_USED      "used"
+#define VOLUME_LIST      "volumes" /* in a container's directory: the names of those that go with it */
 #define VOLUME_DRIVER    "local"
 #define VOLUME_ANONYMOUS "com.docker.volume.anonymous" /* the label that Docker gives them */
 
@@ -63,7 +64,9 @@ int volume_mount_parse(const struct strv *options, struct volume_mount *ret, str
 
 /* ---- life ---- */
 struct volume_create_opts {
-        const char *name;   /* NULL: anonymous, 64 hexadecimal digits */
+        const char *name; /* NULL: anonymous, 64 hexadecimal digits */
+        bool anonymous;   /* with a name of the caller's */
+        bool quick; /* for a container that is removed on exit: need not survive a power cut */
         const char *driver; /* NULL: local */
         const struct strv *labels, *options;
 };
@@ -100,6 +103,12 @@ int volume_users(const struct dirs *d, const char *name, const char *except, str
  */
 int volume_remove(const struct dirs *d, const char *name, const char *except,
                   struct tmp_dir *ret_tmp, struct err **reterr);
+
+/*
+ * @tmp_name: the directory of a removed container (or of one that was never finished) in tmp/. Moves the volumes that its VOLUME_LIST names into it,
+ * those that another container has excepted, so that they are deleted with it. May be repeated. Never fails.
+ */
+void volume_take_listed(const struct dirs *d, const char *tmp_name);
 
 /* All volumes that some container has: those that are not in it are "dangling". */
 int volume_used_names(const struct dirs *d, struct strv *ret, struct err **reterr);

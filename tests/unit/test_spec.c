@@ -190,24 +190,67 @@ static void test_read_only_below(void **state)
         }
 }
 
-/* What cannot be had is said, not left out. */
+/* A volume is a directory below the data root; who has none gets its name from container/. */
 static void test_volumes(void **state)
 {
         struct err *e = NULL;
+        const struct spec_mount *m;
         struct build b;
 
         begin(&b);
-        add_mount(&b, run_mount_parse_volume, "name:/v");
-        assert_failed(build(&b, &e), e, ERR_UNSUPPORTED, "'name'");
+        add_mount(&b, run_mount_parse_volume, "name:/v:ro,nocopy");
+        assert_true(b.o->mounts[0].no_copy);
+        assert_ok(build(&b, &e), e);
+        m = find_mount(b.s, "/v", NULL);
+        assert_string_equal(m->type, "bind");
+        assert_string_equal(m->source, "volumes/name/_data");
+        assert_true(m->file);
+        assert_true(strv_contains(&m->options, "rro"));
         end(&b);
         begin(&b);
         add_mount(&b, run_mount_parse_volume, "/v");
-        assert_failed(build(&b, &e), e, ERR_UNSUPPORTED, "'/v'");
+        assert_failed(build(&b, &e), e, ERR_USAGE, "'/v'");
         end(&b);
-        begin(&b);
-        add_mount(&b, run_mount_parse_mount, "type=volume,target=/v");
-        assert_failed(build(&b, &e), e, ERR_UNSUPPORTED, "'/v'");
-        end(&b);
+}
+
+/* Everything of --mount, and what does not go together. */
+static void test_mount_keys(void **state)
+{
+        static const struct {
+                const char *value, *why; /* NULL: it is fine */
+        } all[] = {
+            {"type=volume,src=n,dst=/v,volume-nocopy,volume-label=a=b,volume-opt=type=tmpfs", NULL},
+            {"src=n,dst=/v,\"volume-opt=o=size=1m,uid=3\",volume-opt=type=tmpfs", NULL},
+            {"type=image,src=i,dst=/v,subpath=a/b,rw", NULL},
+            {"type=bind,src=/a,dst=/"
+             "v,bind-recursive=disabled,bind-propagation=rslave,consistency=cached",
+             NULL},
+            {"type=tmpfs,dst=/v,tmpfs-size=1m,tmpfs-mode=700,noexec", NULL},
+            {"type=bind,src=/a,dst=/v,volume-nocopy", "does not go with the type bind"},
+            {"tmpfs-size=1,src=n,dst=/v", "does not go with the type volume"},
+            {"type=image,dst=/v", "source is missing"},
+            {"type=volume,dst=/v,volume-subpath=../x", "not a path below"},
+            {"type=volume,dst=/v,volume-subpath=/x", "not a path below"},
+            {"type=volume,dst=/v,volume-driver=nfs", "no such driver"},
+            {"type=bind,src=/a,dst=/v,upperdir=/u,workdir=/w", "go with the option O"},
+            {"type=bind,src=/a,dst=/v,O,upperdir=/u", "go together"},
+            {"type=bind,src=/a,dst=/v,idmap", "administrator"},
+            {"type=volume,dst=/v,\"volume-label=a", "quote"},
+            {"type=ramfs,dst=/v", "unknown type"},
+        };
+
+        for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+                struct run_mount m = {0};
+                struct err *e = NULL;
+                int r = run_mount_parse_mount(all[i].value, &m, &e);
+
+                if (!all[i].why)
+                        assert_ok(r, e);
+                else
+                        assert_true(r < 0 && strstr(err_message(e), all[i].why));
+                run_mount_release(&m);
+                (void)err_free(e);
+        }
 }
 
 static void test_security(void **state)
@@ -356,11 +399,11 @@ static void test_json_errors(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_args),        cmocka_unit_test(test_env),
-            cmocka_unit_test(test_mounts),      cmocka_unit_test(test_read_only_below),
-            cmocka_unit_test(test_volumes),     cmocka_unit_test(test_security),
-            cmocka_unit_test(test_refusals),    cmocka_unit_test(test_json),
-            cmocka_unit_test(test_json_errors),
+            cmocka_unit_test(test_args),     cmocka_unit_test(test_env),
+            cmocka_unit_test(test_mounts),   cmocka_unit_test(test_read_only_below),
+            cmocka_unit_test(test_volumes),  cmocka_unit_test(test_mount_keys),
+            cmocka_unit_test(test_security), cmocka_unit_test(test_refusals),
+            cmocka_unit_test(test_json),     cmocka_unit_test(test_json_errors),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
