@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* A holder may remove the lock's file before it lets go (tmp/ entries): each loss of that race costs one more round. */
 #define LOCK_MAX_TRIES 100
+#define PAUSES         200
+#define PAUSE_NS       1000000L
 
 static int lock_open(int dirfd, const char *name)
 {
@@ -72,6 +75,21 @@ int lock_try(int dirfd, const char *name, bool exclusive, struct err **reterr)
         if (fd < 0)
                 return err_sys(reterr, -fd, "lock '%s'", name);
         return fd;
+}
+
+int lock_try_for(int dirfd, const char *name, struct err **reterr)
+{
+        const struct timespec pause = {.tv_nsec = PAUSE_NS};
+
+        for (int i = 0; i < PAUSES; i++) {
+                int fd = lock_try(dirfd, name, true, reterr);
+
+                if (fd != -EWOULDBLOCK)
+                        return fd;
+                /* lint-allow: nanosleep: who holds it for a moment tells nobody when he lets go */
+                (void)nanosleep(&pause, NULL);
+        }
+        return -EWOULDBLOCK;
 }
 
 bool lock_is_held(int dirfd, const char *name)

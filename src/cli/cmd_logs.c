@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kelp logs */
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/parse.h"
 #include "base/str.h"
+#include "cli/time_arg.h"
 #include "cli/verb.h"
 #include "container/container.h"
 #include "logs/logs.h"
@@ -14,7 +14,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct logs_args {
         bool follow, timestamps, details;
@@ -33,60 +32,6 @@ static const struct opt opts[] = {
 };
 #undef F
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
-
-/* Seconds since 1970 with an optional fraction, as Docker's own client sends them. */
-static bool parse_unix(const char *s, int64_t *ret)
-{
-        size_t whole = strspn(s, "0123456789");
-        size_t fraction = s[whole] == '.' ? strspn(s + whole + 1, "0123456789") : 0;
-        AUTO_FREE char *seconds = xstrndup(s, whole);
-        uint64_t value;
-        int64_t ns = 0;
-
-        if (!whole || s[whole + (fraction ? fraction + 1 : 0)] || fraction > 9)
-                return false;
-        if (parse_u64(seconds, &value) < 0 || value > INT64_MAX / 1000000000 - 1)
-                return false;
-        for (size_t i = 0; i < 9; i++)
-                ns = ns * 10 + (i < fraction ? s[whole + 1 + i] - '0' : 0);
-        *ret = (int64_t)value * 1000000000 + ns;
-        return true;
-}
-
-/* Dates and times without an offset are the caller's local time. */
-static bool parse_local(const char *s, int64_t *ret)
-{
-        static const char *const forms[] = {"%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
-                                            "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"};
-
-        for (size_t i = 0; i < ARRAY_SIZE(forms); i++) {
-                struct tm tm = {.tm_isdst = -1};
-                const char *end = strptime(s, forms[i], &tm);
-
-                if (!end || *end)
-                        continue;
-                *ret = (int64_t)mktime(&tm) * 1000000000;
-                return true;
-        }
-        return false;
-}
-
-static int parse_time(const char *option, const char *s, int64_t *ret, struct err **reterr)
-{
-        int64_t ago;
-        int r;
-
-        if (!s || parse_unix(s, ret) || parse_local(s, ret) || clock_parse(s, ret) >= 0)
-                return 0;
-        if (parse_duration(s, &ago) >= 0) {
-                *ret = clock_now_ns() - ago;
-                return 0;
-        }
-        r = err_new(reterr, ERR_USAGE, "option '--%s': '%s' is no time", option, s);
-        return err_hint(
-            reterr, r,
-            "2026-01-31T12:00:00Z, 2026-01-31, seconds since 1970, or a duration such as 10m");
-}
 
 static int parse_tail(const char *s, int64_t *ret, struct err **reterr)
 {
@@ -157,10 +102,10 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         AUTO_CLOSE int dir = -EBADF;
         enum log_driver driver;
         struct dirs *d;
-        int r = parse_time("since", a->since, &o.since_ns, reterr);
+        int r = time_arg_parse("since", a->since, &o.since_ns, reterr);
 
         if (r >= 0)
-                r = parse_time("until", a->until, &o.until_ns, reterr);
+                r = time_arg_parse("until", a->until, &o.until_ns, reterr);
         if (r >= 0)
                 r = parse_tail(a->tail, &o.tail, reterr);
         if (r >= 0)

@@ -81,7 +81,7 @@ static const struct opt_section kill_sections[] = {{kill_opts, NULL, 0, false}, 
 
 static int kill_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
 {
-        return container_kill(c, *(const int *)arg, reterr);
+        return container_kill(cli->dirs, c, *(const int *)arg, reterr);
 }
 
 static int run_kill(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)

@@ -28,7 +28,7 @@ static int pass_signal(int sig, void *arg)
         int r = container_find(o->dirs, o->id, &c, &err);
 
         if (r >= 0)
-                r = container_kill(c, sig, &err);
+                r = container_kill(o->dirs, c, sig, &err);
         if (r < 0)
                 log_debug("signal %d is not passed on: %s", sig, err_message(err));
         return r;

@@ -86,7 +86,7 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
 /* Reads the STATUS socket until "exited". Returns the exit code (0–255) or < 0; a killed monitor is ERR_SYS with 137 semantics. */
 int container_await_exit(struct container_io *io, struct err **reterr);
 
-int container_kill(struct container *c, int sig, struct err **reterr);
+int container_kill(const struct dirs *d, struct container *c, int sig, struct err **reterr);
 /* @signal (0: the container's own), wait @timeout_s (-1: the container's), SIGKILL, wait for the exit record. */
 int container_stop(const struct dirs *d, struct container *c, int signal, int64_t timeout_s,
                    struct err **reterr);
@@ -98,6 +98,10 @@ struct container_remove_opts {
 };
 int container_remove(const struct dirs *d, struct container *c,
                      const struct container_remove_opts *o, struct err **reterr);
+
+/* At any time, running or not. ERR_EXISTS: another container has that name. */
+int container_rename(const struct dirs *d, struct container *c, const char *name,
+                     struct err **reterr);
 
 struct exec_options {
         struct strv command, env, groups;

@@ -12,6 +12,7 @@
 #define NAMES           "names"
 #define CONFIG_FILE     "config.json"
 #define SPEC_FILE       "spec.json"
+#define CONFIG_LOCK     "config.lock" /* held while config.json is replaced */
 #define CONFIG_MAX      (4U * 1024 * 1024)
 #define CONFIG_FORMAT   1
 #define MONITOR_PROGRAM "kelp-monitor"
@@ -46,6 +47,14 @@ int container_dir(const struct dirs *d, struct container *c, struct err **reterr
 bool container_auto_remove(const struct container *c);
 struct json_at container_host_config(const struct json_at *root);
 int container_read_spec(int dir_fd, struct spec **ret, struct err **reterr);
+
+/* config.json again, and everything that follows from it. */
+int container_reload(const struct dirs *d, struct container *c, struct err **reterr);
+/* An event of a container, with its labels. @attributes as in events.h. */
+void container_event(const struct dirs *d, struct container *c, const char *action,
+                     const char *const *attributes);
+/* rename.c: the lock under which config.json may be replaced, after it was read again. The caller closes it. */
+int container_change_begin(const struct dirs *d, struct container *c, struct err **reterr);
 
 /* ---- create_*.c ---- */
 struct creation {

@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/random_id.h"
 #include "container/container_internal.h"
+#include "events/events.h"
 #include "image/store.h"
 #include "monitor/removal.h"
 
@@ -209,6 +210,16 @@ static int write_all(struct creation *k, struct err **reterr)
         return write_json(k, SPEC_FILE, spec, reterr);
 }
 
+static void tell_of_creation(const struct creation *k)
+{
+        event_emit_container(k->d,
+                             &(struct event_container){.id = k->tmp.id,
+                                                       .name = k->name,
+                                                       .image = k->spec->image_name,
+                                                       .labels = &k->spec->labels},
+                             "create", NULL);
+}
+
 static void creation_release(struct creation *k)
 {
         tmp_dir_close(&k->tmp);
@@ -247,8 +258,10 @@ int container_create(const struct dirs *d, const struct run_options *o, char ret
                 committed = true;
                 r = image_still_there(&k, reterr);
         }
-        if (r >= 0)
+        if (r >= 0) {
                 (void)snprintf(ret_id, 65, "%s", k.tmp.id);
+                tell_of_creation(&k);
+        }
         if (r < 0 && !committed && k.tmp.fd >= 0) {
                 /* While we hold the lock the name is ours: no one takes it over under our hands. */
                 removal_unlink_name(d, k.tmp.id, k.name);

@@ -86,6 +86,16 @@ static void add_health(struct creation *k, struct json_object *c)
         }
 }
 
+/* The monitor tells of the container's life, and reads no more than the spec for it. */
+static void keep_for_events(struct creation *k, struct json_object *labels)
+{
+        k->spec->image_name = xstrdup(k->o->rootfs ? k->o->rootfs : k->o->image);
+        json_object_object_foreach(labels, key, value)
+        {
+                strv_addf(&k->spec->labels, "%s=%s", key, json_object_get_string(value));
+        }
+}
+
 static void add_config(struct creation *k, struct json_object *c)
 {
         const struct run_options *o = k->o;
@@ -113,6 +123,7 @@ static void add_config(struct creation *k, struct json_object *c)
         labels = json_object(c, "Labels");
         json_add_pairs(labels, &k->config.labels);
         json_add_pairs(labels, &o->labels);
+        keep_for_events(k, labels);
         add_stop(k, c);
 }
 

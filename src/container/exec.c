@@ -65,8 +65,26 @@ static struct json_object *process_config(const struct exec_options *o)
         return p;
 }
 
+/* "exec_create: sh -c true", and the same of exec_start. */
+static void tell(const struct dirs *d, struct container *c, const struct exec_options *o,
+                 const char *eid)
+{
+        static const char *const actions[] = {"exec_create", "exec_start"};
+        const char *attributes[] = {"execID", eid, NULL};
+
+        for (size_t a = 0; a < ARRAY_SIZE(actions); a++) {
+                AUTO_STRBUF text = {0};
+
+                strbuf_addf(&text, "%s:", actions[a]);
+                for (size_t i = 0; i < o->command.n; i++)
+                        strbuf_addf(&text, " %s", o->command.v[i]);
+                container_event(d, c, text.data, attributes);
+        }
+}
+
 /* A memfd with the request; it never touches the disk. */
-static int request_fd(const struct spec *s, const struct exec_options *o, struct err **reterr)
+static int request_fd(const struct dirs *d, struct container *c, const struct spec *s,
+                      const struct exec_options *o, struct err **reterr)
 {
         AUTO_CLOSE int fd = -EBADF;
         AUTO_JSON *doc = json_object_new_object();
@@ -76,6 +94,7 @@ static int request_fd(const struct spec *s, const struct exec_options *o, struct
 
         random_id(eid);
         json_add_string(doc, "id", eid);
+        json_add_string(doc, "container", c->name);
         json_add_bool(doc, "privileged", o->privileged);
         json_add_bool(doc, "interactive", o->interactive);
         json_add_bool(doc, "detach", o->detach);
@@ -88,6 +107,7 @@ static int request_fd(const struct spec *s, const struct exec_options *o, struct
         r = io_write_full(fd, text, strlen(text));
         if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
                 return err_sys(reterr, r < 0 ? -r : errno, "prepare the request");
+        tell(d, c, o, eid);
         return TAKE_FD(fd);
 }
 
@@ -110,7 +130,7 @@ static int exec_prepare(const struct dirs *d, struct container *c, const struct 
         if (r < 0)
                 return r;
         process_for_exec(&s->process, o);
-        return request_fd(s, o, reterr);
+        return request_fd(d, c, s, o, reterr);
 }
 
 int container_exec(const struct dirs *d, struct container *c, const struct exec_options *o,

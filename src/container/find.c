@@ -101,8 +101,13 @@ int container_find(const struct dirs *d, const char *name, struct container **re
                 name++; /* as inspect prints it */
         if (str_is_hex(name, 64))
                 r = load_by_id(d, name, ret, reterr);
-        if (r == 0 && name_lookup(d, name, id, NULL) > 0)
+        if (r == 0 && name_lookup(d, name, id, NULL) > 0) {
                 r = load_by_id(d, id, ret, reterr);
+                if (r > 0 && strcmp((*ret)->name, name) != 0) {
+                        *ret = container_free(*ret); /* left by a rename that was killed */
+                        r = 0;
+                }
+        }
         if (r == 0) {
                 r = find_prefix(d, name, id, reterr);
                 if (r == 0)

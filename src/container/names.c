@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/json.h"
 #include "base/lock.h"
 #include "base/path.h"
 #include "container/container_internal.h"
@@ -68,6 +69,25 @@ static bool id_is_alive(const struct dirs *d, const char *id)
                faccessat(d->root_fd, container, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* A name that leads to a container which has another one was left by a rename that was killed; while the rename is under way it is taken. */
+static bool name_is_alive(const struct dirs *d, const char *name, const char *id)
+{
+        AUTO_FREE char *config = xasprintf("%s/%s/%s", CONTAINERS, id, CONFIG_FILE);
+        AUTO_FREE char *lock = xasprintf("%s/%s/%s", CONTAINERS, id, CONFIG_LOCK);
+        AUTO_JSON *doc = NULL;
+        struct json_at root;
+        const char *own = NULL;
+
+        if (!id_is_alive(d, id))
+                return false;
+        if (lock_is_held(d->root_fd, lock) ||
+            json_read_file(d->root_fd, config, CONFIG_MAX, &doc, NULL) < 0)
+                return true;
+        root = json_root(doc, CONFIG_FILE);
+        return json_want_object(&root, NULL) < 0 ||
+               json_opt_string(&root, "Name", &own, NULL) < 0 || !own || strcmp(own, name) == 0;
+}
+
 int name_lookup(const struct dirs *d, const char *name, char ret_id[65], struct err **reterr)
 {
         AUTO_CLOSE int fd = -EBADF;
@@ -93,7 +113,7 @@ static int name_take_over(const struct dirs *d, int names_fd, const char *name, 
         if (lock < 0)
                 return lock;
         r = name_read(names_fd, name, ret_id);
-        if (r > 0 && id_is_alive(d, ret_id))
+        if (r > 0 && name_is_alive(d, name, ret_id))
                 return 0;
         (void)unlinkat(names_fd, fresh, 0);
         if (symlinkat(target, names_fd, fresh) < 0 || renameat(names_fd, fresh, names_fd, name) < 0)
@@ -114,7 +134,7 @@ int name_reserve(const struct dirs *d, const char *name, const char *id, char re
                 return 1;
         if (errno != EEXIST)
                 return err_sys(reterr, errno, "reserve the name '%s'", name);
-        if (name_read(fd, name, ret_id) > 0 && id_is_alive(d, ret_id))
+        if (name_read(fd, name, ret_id) > 0 && name_is_alive(d, name, ret_id))
                 return 0;
         return name_take_over(d, fd, name, target, ret_id, reterr);
 }
@@ -129,7 +149,8 @@ void names_sweep(const struct dirs *d)
         if (!dir)
                 return;
         for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
-                if (e->d_name[0] != '.' && name_read(fd, e->d_name, id) > 0 && !id_is_alive(d, id))
+                if (e->d_name[0] != '.' && name_read(fd, e->d_name, id) > 0 &&
+                    !name_is_alive(d, e->d_name, id))
                         (void)unlinkat(fd, e->d_name, 0);
         }
         (void)closedir(dir);

@@ -92,6 +92,7 @@ int container_remove(const struct dirs *d, struct container *c,
                         *reterr = TAKE_PTR(e);
                 return err_wrap(reterr, r, "remove container '%s'", c->name);
         }
+        container_event(d, c, "destroy", NULL);
         /* The lock goes with the tree and keeps sweepers away from it. */
         r = container_tmp_delete(d, c->id, true, reterr);
         return r < 0 ? err_wrap(reterr, r, "remove container '%s'", c->name) : 0;

@@ -199,6 +199,8 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
         strv_add(&m.argv, d->root);
         strv_add(&m.argv, c->id);
         add_options(&m.argv, c, o);
+        if (o->attach)
+                container_event(d, c, "attach", NULL);
         r = monitor_spawn(&m, ret, reterr);
         strv_release(&m.argv);
         return r < 0 ? err_wrap(reterr, r, "start container '%s'", c->name) : 0;

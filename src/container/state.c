@@ -163,8 +163,12 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
         kill_leftovers(&run, c->id);
         (void)snprintf(socket, sizeof(socket), "%s.sock", c->id);
         (void)unlinkat(d->runtime_fd, socket, 0);
+        container_event(d, c, "die",
+                        (const char *const[]){"exitCode", "137" /* CODE_KILLED */, NULL});
         if (container_auto_remove(c)) {
                 r = removal_commit(d, c->id, c->name, reterr);
+                if (r >= 0)
+                        container_event(d, c, "destroy", NULL);
                 if (r >= 0)
                         r = container_tmp_delete(d, c->id, false, reterr);
                 return r < 0 ? r : 1;
@@ -303,6 +307,19 @@ int container_load(const struct dirs *d, int dir_fd, const char *id, struct cont
         c->image_id = xstrdup(image ? image : "");
         c->image_name = xstrdup(image_name ? image_name : "");
         return container_refresh(d, dir_fd, c, reterr);
+}
+
+int container_reload(const struct dirs *d, struct container *c, struct err **reterr)
+{
+        char id[65];
+
+        memcpy(id, c->id, sizeof(id));
+        container_config_drop(c);
+        free(TAKE_PTR(c->config_text));
+        free(TAKE_PTR(c->name));
+        free(TAKE_PTR(c->image_id));
+        free(TAKE_PTR(c->image_name));
+        return container_load(d, c->dir_fd, id, c, reterr);
 }
 
 int container_dir(const struct dirs *d, struct container *c, struct err **reterr)

@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -30,7 +31,15 @@ static int not_running(const struct container *c, struct err **reterr)
         return err_new(reterr, ERR_BUSY, "container '%s' is not running", c->name);
 }
 
-int container_kill(struct container *c, int sig, struct err **reterr)
+static void tell_of_signal(const struct dirs *d, struct container *c, int sig)
+{
+        char number[16];
+
+        (void)snprintf(number, sizeof(number), "%d", sig);
+        container_event(d, c, "kill", (const char *const[]){"signal", number, NULL});
+}
+
+int container_kill(const struct dirs *d, struct container *c, int sig, struct err **reterr)
 {
         AUTO_CLOSE int pidfd = -EBADF;
         int r;
@@ -43,7 +52,10 @@ int container_kill(struct container *c, int sig, struct err **reterr)
         r = sys_pidfd_send_signal(pidfd, sig);
         if (r == -ESRCH)
                 return not_running(c, reterr);
-        return r < 0 ? err_sys(reterr, -r, "send a signal to container '%s'", c->name) : 0;
+        if (r < 0)
+                return err_sys(reterr, -r, "send a signal to container '%s'", c->name);
+        tell_of_signal(d, c, sig);
+        return 0;
 }
 
 /* Waits until the monitor is through with it. 1 and the record from the lock file, 0 when the record is elsewhere. */
@@ -151,14 +163,18 @@ int container_stop(const struct dirs *d, struct container *c, int signal, int64_
         pidfd = process_open(&c->process, NULL);
         if (pidfd >= 0) {
                 (void)sys_pidfd_send_signal(pidfd, signal ? signal : own);
+                tell_of_signal(d, c, signal ? signal : own);
                 if (timeout_s == 0 || !wait_for_death(pidfd, timeout_s)) {
                         r = sys_pidfd_send_signal(pidfd, SIGKILL);
                         if (r < 0 && r != -ESRCH)
                                 return err_sys(reterr, -r, "kill container '%s'", c->name);
+                        tell_of_signal(d, c, SIGKILL);
                 }
         }
         r = wait_for_lock(lock, &rec, reterr);
         exit_record_release(&rec);
+        if (r >= 0)
+                container_event(d, c, "stop", NULL);
         if (r == 0)
                 (void)container_refresh(d, c->dir_fd, c, NULL);
         return r < 0 ? r : 0;

@@ -125,15 +125,6 @@ void log_options_release(struct log_options *o)
         *o = (struct log_options){0};
 }
 
-char *log_file_name(unsigned n, char buf[LOG_NAME_MAX])
-{
-        if (n == 0)
-                (void)snprintf(buf, LOG_NAME_MAX, "%s", LOG_FILE_NAME);
-        else
-                (void)snprintf(buf, LOG_NAME_MAX, "%s.%u", LOG_FILE_NAME, n);
-        return buf;
-}
-
 void log_entry_release(struct log_entry *e)
 {
         strbuf_release(&e->data);

@@ -3,7 +3,7 @@
  * reader — theory of operation
  *
  * The files are read oldest first. At the end of the current one, a follower waits with inotify on the directory; when it finds its
- * file renamed it finishes it and goes on with the file's successor (log_chain_next). "Alive" is asked before the last read, so
+ * file renamed it finishes it and goes on with the file's successor (line_files_next). "Alive" is asked before the last read, so
  * that whatever was written before the end is seen. The watch on the container's own directory tells of the exit record; where
  * the monitor was killed there is no such event, therefore the wait also ends by time.
  */
@@ -13,14 +13,13 @@
 #include "logs/logs_internal.h"
 
 #include <fcntl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #define NS_PER_S          1000000000LL
-#define FOLLOW_RECHECK_MS 1000
+#define FOLLOW_RECHECK_NS NS_PER_S
 
 struct reader {
         const struct log_read_opts *o;
@@ -68,13 +67,13 @@ static int emit(struct reader *rd)
 }
 
 /* Everything that is there now. */
-static int read_file(struct reader *rd, struct log_file *f)
+static int read_file(struct reader *rd, struct line_file *f)
 {
         const char *line;
         size_t n;
         int r;
 
-        while (!rd->done && (r = log_file_line(f, &line, &n)) != 0) {
+        while (!rd->done && (r = line_file_next(f, &line, &n)) != 0) {
                 bool ok;
 
                 if (r < 0)
@@ -94,20 +93,14 @@ static int read_file(struct reader *rd, struct log_file *f)
 
 static int watch_open(int dirfd, struct err **reterr)
 {
-        AUTO_CLOSE int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK), parent = -EBADF;
+        AUTO_CLOSE int in = line_files_watch(dirfd), parent = -EBADF;
         char path[FD_PATH_MAX];
-        int r;
 
-        if (in < 0) {
-                r = err_sys(reterr, errno, "follow the log");
-                return err_hint(reterr, r,
-                                "raise fs.inotify.max_user_instances, or end other followers");
-        }
-        if (inotify_add_watch(in, fd_path(dirfd, path), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
-                r = err_sys(reterr, errno, "follow the log");
-                return err_hint(reterr, r, "raise fs.inotify.max_user_watches");
-        }
-        /* The exit record appears one level up; a removal renames that directory. Best effort: see FOLLOW_RECHECK_MS. */
+        if (in < 0)
+                return err_hint(reterr, err_sys(reterr, -in, "follow the log"),
+                                "raise fs.inotify.max_user_%s, or end other followers",
+                                in == -ENOSPC ? "watches" : "instances");
+        /* The exit record appears one level up; a removal renames that directory. Best effort: see FOLLOW_RECHECK_NS. */
         parent = openat(dirfd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
         if (parent >= 0)
                 (void)inotify_add_watch(in, fd_path(parent, path),
@@ -115,24 +108,7 @@ static int watch_open(int dirfd, struct err **reterr)
         return TAKE_FD(in);
 }
 
-static void watch_wait(int in, const struct log_read_opts *o)
-{
-        struct pollfd p = {.fd = in, .events = POLLIN};
-        char events[4096];
-        int timeout = FOLLOW_RECHECK_MS;
-
-        if (o->until_ns > 0) {
-                int64_t left = (o->until_ns - clock_now_ns()) / 1000000 + 1;
-
-                timeout = left < 0 ? 0 : (int)MIN(left, (int64_t)timeout);
-        }
-        if (poll(&p, 1, timeout) <= 0)
-                return;
-        while (read(in, events, sizeof(events)) > 0)
-                ; /* what happened does not matter, only that something did */
-}
-
-static int follow(struct reader *rd, int dirfd, struct log_file **f, struct err **reterr)
+static int follow(struct reader *rd, int dirfd, struct line_file **f, struct err **reterr)
 {
         AUTO_CLOSE int in = watch_open(dirfd, reterr);
         int r;
@@ -141,51 +117,51 @@ static int follow(struct reader *rd, int dirfd, struct log_file **f, struct err 
                 return in;
         for (;;) {
                 bool alive = !rd->o->alive || rd->o->alive(rd->o->arg);
-                struct log_file *next = NULL;
+                struct line_file *next = NULL;
 
                 if (!*f) {
-                        struct log_chain c;
+                        struct line_files c;
 
-                        log_chain_open(dirfd, &c);
+                        line_files_open(dirfd, LOG_FILE_NAME, &c);
                         if (c.n > 0)
                                 *f = TAKE_PTR(c.v[0]), c.v[0] = c.v[--c.n];
-                        log_chain_release(&c);
+                        line_files_release(&c);
                 }
                 while (*f) {
                         /* The successor is looked for before the last read of this file: once it exists, nothing is
                          * added to this one any more. */
-                        int more = log_chain_next(dirfd, *f, &next);
+                        int more = line_files_next(dirfd, LOG_FILE_NAME, *f, &next);
 
                         r = read_file(rd, *f);
                         if (r < 0 || more <= 0 || rd->done) {
-                                next = log_file_free(next);
+                                next = line_file_free(next);
                                 if (r < 0)
                                         return r;
                                 break;
                         }
-                        *f = log_file_free(*f);
+                        *f = line_file_free(*f);
                         *f = TAKE_PTR(next);
                 }
                 if (!alive || rd->done || (rd->o->until_ns > 0 && clock_now_ns() > rd->o->until_ns))
                         return 0;
-                watch_wait(in, rd->o);
+                line_files_wait(in, rd->o->until_ns, FOLLOW_RECHECK_NS);
         }
 }
 
 static int read_chain(struct reader *rd, int dirfd, struct err **reterr)
 {
-        AUTO(log_file_freep) struct log_file *last = NULL;
-        struct log_chain c;
+        AUTO(line_file_freep) struct line_file *last = NULL;
+        struct line_files c;
         int r = 0;
 
-        log_chain_open(dirfd, &c);
+        line_files_open(dirfd, LOG_FILE_NAME, &c);
         if (rd->o->tail >= 0)
-                r = log_chain_tail(&c, rd->driver, rd->o->tail);
+                r = log_tail(&c, rd->driver, rd->o->tail);
         for (size_t i = 0; i < c.n && r >= 0 && !rd->done; i++)
                 r = read_file(rd, c.v[i]);
         if (r >= 0 && c.n > 0)
                 last = c.v[--c.n];
-        log_chain_release(&c);
+        line_files_release(&c);
         if (r < 0)
                 return err_sys(reterr, -r, "read the log");
         if (!rd->o->follow || rd->done)

@@ -87,7 +87,7 @@ static bool file_open(struct log_writer *w)
 
 static void file_rotate(struct log_writer *w)
 {
-        char from[LOG_NAME_MAX], to[LOG_NAME_MAX];
+        char from[LINE_FILE_NAME_MAX], to[LINE_FILE_NAME_MAX];
 
         w->fd = fd_close(w->fd);
         w->size = 0;
@@ -98,8 +98,8 @@ static void file_rotate(struct log_writer *w)
         }
         /* From the oldest to the newest: a reader that walks the other way sees a file twice, but never misses one. */
         for (unsigned i = w->max_file - 1; i > 0; i--)
-                (void)renameat(w->dirfd, log_file_name(i - 1, from), w->dirfd,
-                               log_file_name(i, to));
+                (void)renameat(w->dirfd, line_file_name(LOG_FILE_NAME, i - 1, from), w->dirfd,
+                               line_file_name(LOG_FILE_NAME, i, to));
 }
 
 static size_t count_lines(const char *data, size_t n)

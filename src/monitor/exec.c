@@ -16,6 +16,7 @@
 #include "base/loop.h"
 #include "base/process.h"
 #include "base/sys.h"
+#include "events/events.h"
 #include "monitor/exec_internal.h"
 #include "monitor/monitor.h"
 #include "monitor/record.h"
@@ -27,6 +28,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -82,6 +84,18 @@ static void on_delivered(void *arg)
         stop_when_done(x);
 }
 
+static void tell_of_end(const struct exec *x)
+{
+        const struct spec *s = x->req.spec;
+        struct event_container c = {
+            .id = x->id, .name = x->req.name, .image = s->image_name, .labels = &s->labels};
+        char code[16];
+        const char *attributes[] = {"execID", x->req.eid, "exitCode", code, NULL};
+
+        (void)snprintf(code, sizeof(code), "%d", x->code);
+        event_emit_container(x->d, &c, "exec_die", attributes);
+}
+
 static void finish(struct exec *x, int status)
 {
         x->finished = true;
@@ -90,6 +104,7 @@ static void finish(struct exec *x, int status)
                 x->container_watch = loop_remove(x->container_watch);
         session_drain(x->session);
         exec_record_close(x);
+        tell_of_end(x);
         session_finish(x->session, x->code, on_served, on_delivered, x);
 }
 

@@ -11,6 +11,7 @@ struct json_object;
 struct request {
         struct json_object *doc; /* owned */
         const char *eid;
+        const char *name; /* the container's, when the session was asked for */
         struct spec *spec;
         bool privileged, interactive, detach;
 };

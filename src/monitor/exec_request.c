@@ -27,6 +27,8 @@ int exec_request_read(struct request *q, struct err **reterr)
         if (r >= 0)
                 r = json_get_string(&at, "id", &q->eid, reterr);
         if (r >= 0)
+                r = json_opt_string(&at, "container", &q->name, reterr);
+        if (r >= 0)
                 r = json_opt_bool(&at, "privileged", &q->privileged, reterr);
         if (r >= 0)
                 r = json_opt_bool(&at, "interactive", &q->interactive, reterr);

@@ -116,8 +116,9 @@ static void record_exit(struct run *run, struct exit_record *rec)
         FAULT_POINT("monitor-exit");
         if (run->a->rm) {
                 (void)exit_record_write_lock(run->dir_fd, rec, NULL);
-                (void)removal_commit(run->d, run->a->id, run->a->name, NULL);
+                (void)removal_commit(run->d, run->a->id, run_name(run), NULL);
                 FAULT_POINT("monitor-removed");
+                run_event(run, "destroy", NULL);
                 return; /* the lock is kept: delete_removed() needs it against the sweep of tmp/ */
         }
         if (exit_record_write(run->dir_fd, rec, true, &e) < 0) {
@@ -161,6 +162,7 @@ static void finish(struct run *run, int status)
         run->p.pid = 0;
         run->code = rec.code = monitor_exit_code(status);
         kill_leftovers(run);
+        run_event_die(run, run->code);
         session_drain(run->session);
         run->log = log_writer_free(run->log);
         remove_socket(run);
@@ -241,6 +243,9 @@ static void run_release(struct run *run)
         (void)fd_close(run->dir_fd);
         (void)fd_close(run->lock_fd);
         run->d = dirs_free(run->d);
+        free(run->name);
+        free(run->image_name);
+        strv_release(&run->labels);
 }
 
 int monitor_run(const struct run_args *a)
@@ -269,6 +274,7 @@ int monitor_run(const struct run_args *a)
                 run_release(&run);
                 return 1;
         }
+        run_event(&run, "start", NULL);
         status_started(run.p.pid);
         r = serve(&run, &e);
         delete_removed(&run);

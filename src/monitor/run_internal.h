@@ -32,7 +32,18 @@ struct run {
         bool delivered; /* every client has got all */
         int64_t started_ns;
         int code;
+        /* For events and for the removal: run_event.c */
+        char *name, *image_name;
+        struct strv labels;
+        uint64_t config_ino; /* of the config.json that @name is from */
 };
+
+/* What the container is called now: it may have been renamed since it was started. */
+const char *run_name(struct run *run);
+/* Tells the log of events. @attributes: key, value, …, NULL; may be NULL. */
+void run_event(struct run *run, const char *action, const char *const *attributes);
+/* "die", with the exit code and how long it ran. */
+void run_event_die(struct run *run, int code);
 
 /* Everything up to run.json. On failure the caller ends what was started. */
 int run_start(struct run *run, struct err **reterr);

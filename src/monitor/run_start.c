@@ -22,30 +22,17 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
-
-#define LOCK_TRIES                                                                                 \
-        200 /* × LOCK_PAUSE_NS: readers hold the lock for microseconds, the previous monitor for a moment */
-#define LOCK_PAUSE_NS 1000000L
 
 /* ---- before the start ---- */
 
+/* Readers hold it for microseconds, the previous monitor for a moment. */
 static int take_lock(struct run *run, struct err **reterr)
 {
-        const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
-
-        for (int i = 0; i < LOCK_TRIES; i++) {
-                int fd = lock_try(run->dir_fd, RECORD_LOCK, true, reterr);
-
-                if (fd != -EWOULDBLOCK) {
-                        run->lock_fd = fd;
-                        return fd < 0 ? fd : 0;
-                }
-                /* lint-allow: nanosleep: who holds it for a moment tells nobody when he lets go */
-                (void)nanosleep(&pause, NULL);
-        }
-        return err_new(reterr, ERR_BUSY, "it is running already");
+        run->lock_fd = lock_try_for(run->dir_fd, RECORD_LOCK, reterr);
+        if (run->lock_fd == -EWOULDBLOCK)
+                return err_new(reterr, ERR_BUSY, "it is running already");
+        return run->lock_fd < 0 ? run->lock_fd : 0;
 }
 
 static int open_container(struct run *run, struct err **reterr)
@@ -143,6 +130,11 @@ static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
                 s->process.rows = run->a->rows;
                 s->process.cols = run->a->cols;
         }
+        run->name = xstrdup(run->a->name);
+        run->image_name = TAKE_PTR(s->image_name);
+        run->labels = s->labels;
+        s->labels = (struct strv){0};
+        (void)run_name(run);
         run->stop_signal = s->stop_signal;
         run->stop_timeout = s->stop_timeout;
         run->timeout = s->timeout;

@@ -79,6 +79,8 @@ struct spec *spec_free(struct spec *s)
         free(s->seccomp_file);
         free(s->init_path);
         strv_release(&s->annotations);
+        free(s->image_name);
+        strv_release(&s->labels);
         free(s);
         return NULL;
 }

@@ -208,9 +208,9 @@ static void test_rotation(void **state)
                 }
                 sink_release(&k);
                 for (int i = 0; i < 3; i++) {
-                        char name[LOG_NAME_MAX];
+                        char name[LINE_FILE_NAME_MAX];
 
-                        (void)unlinkat(dir, log_file_name((unsigned)i, name), 0);
+                        (void)unlinkat(dir, line_file_name(LOG_FILE_NAME, (unsigned)i, name), 0);
                 }
         }
 }
@@ -249,9 +249,9 @@ static void test_tail(void **state)
                 expect(dir, both[d], 1, "unfinished");
                 expect(dir, both[d], 2, "line 199\nunfinished");
                 for (int i = 0; i < 5; i++) {
-                        char name[LOG_NAME_MAX];
+                        char name[LINE_FILE_NAME_MAX];
 
-                        (void)unlinkat(dir, log_file_name((unsigned)i, name), 0);
+                        (void)unlinkat(dir, line_file_name(LOG_FILE_NAME, (unsigned)i, name), 0);
                 }
         }
 }
@@ -345,9 +345,9 @@ static void test_follow(void **state)
                 sink_release(&k);
                 (void)munmap(alive, sizeof(int));
                 for (int i = 0; i < 50; i++) {
-                        char name[LOG_NAME_MAX];
+                        char name[LINE_FILE_NAME_MAX];
 
-                        (void)unlinkat(dir, log_file_name((unsigned)i, name), 0);
+                        (void)unlinkat(dir, line_file_name(LOG_FILE_NAME, (unsigned)i, name), 0);
                 }
         }
 }
