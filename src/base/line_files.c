@@ -60,8 +60,8 @@ struct line_file *line_file_free(struct line_file *f)
 static struct line_file *file_at(int dirfd, const char *base, unsigned n)
 {
         char name[LINE_FILE_NAME_MAX];
-        int fd =
-            openat(dirfd, line_file_name(base, n, name), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        int fd = openat(dirfd, line_file_name(base, n, name),
+                        O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 
         return fd < 0 ? NULL : line_file_new_take(fd);
 }
@@ -215,8 +215,8 @@ int line_files_watch(int dirfd)
         AUTO_CLOSE int in = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
         char path[FD_PATH_MAX];
 
-        if (in < 0 || inotify_add_watch(in, fd_path(dirfd, path),
-                                        IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
+        if (in < 0 ||
+            inotify_add_watch(in, fd_path(dirfd, path), IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0)
                 return -errno;
         return TAKE_FD(in);
 }

@@ -23,10 +23,10 @@ enum filter_key {
         FILTER_COUNT
 };
 static const char *const key_names[] = {
-    [FILTER_TYPE] = "type",           [FILTER_EVENT] = "event",     [FILTER_LABEL] = "label",
-    [FILTER_SCOPE] = "scope",         [FILTER_DAEMON] = "daemon",   [FILTER_CONTAINER] = "container",
-    [FILTER_IMAGE] = "image",         [FILTER_VOLUME] = "volume",   [FILTER_NETWORK] = "network",
-    [FILTER_POD] = "pod",             [FILTER_SECRET] = "secret",
+    [FILTER_TYPE] = "type",   [FILTER_EVENT] = "event",   [FILTER_LABEL] = "label",
+    [FILTER_SCOPE] = "scope", [FILTER_DAEMON] = "daemon", [FILTER_CONTAINER] = "container",
+    [FILTER_IMAGE] = "image", [FILTER_VOLUME] = "volume", [FILTER_NETWORK] = "network",
+    [FILTER_POD] = "pod",     [FILTER_SECRET] = "secret",
 };
 static_assert(ARRAY_SIZE(key_names) == FILTER_COUNT, "every filter has a name");
 

@@ -11,7 +11,8 @@
 
 #include <errno.h>
 
-#define RECHECK_NS 60000000000LL /* inotify tells of everything; this is for file systems where it does not */
+#define RECHECK_NS                                                                                 \
+        60000000000LL /* inotify tells of everything; this is for file systems where it does not */
 
 struct reader {
         const struct event_read_opts *o;

@@ -13,7 +13,7 @@
 
 #define LOG_FILE_NAME    "container.log"
 #define LOG_FILE_HIGHEST LINE_FILES_HIGHEST /* max-file is at most this */
-#define LOG_PIECE_MAX    (16 * 1024) /* a longer line is written in pieces, as Docker does */
+#define LOG_PIECE_MAX    (16 * 1024)        /* a longer line is written in pieces, as Docker does */
 
 /* One line of a file, decoded. */
 struct log_entry {
