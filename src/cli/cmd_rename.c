@@ -20,6 +20,7 @@ const struct verb verb_rename = {
     .names = {"rename", "container rename"},
     .group = VERB_GROUP_CONTAINER,
     .operands = "CONTAINER NEW_NAME",
+    .completes = {COMPLETE_CONTAINER},
     .summary = "Give a container another name",
     .min_operands = 2,
     .max_operands = 2,

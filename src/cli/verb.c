@@ -81,7 +81,6 @@ static const struct {
     {"export", "'kelp exec NAME tar -c --one-file-system /' writes its files"},
     {"top", "'kelp exec NAME ps' lists its processes, where the image has a ps"},
     {"stats", "'kelp inspect --format {{.State.Pid}} NAME' names a process to look at"},
-    {"rename", "the name is given at the start: --name, with --replace where it is taken"},
     {"network", "it has --network none (the default) and --network host"},
     {"compose", "each service is a 'kelp run' of its own"},
 };
