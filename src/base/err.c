@@ -193,7 +193,8 @@ int err_http_status(const struct err *e)
         return err_kinds[err_kind(e)].http_status;
 }
 
-static void err_print_escaped(FILE *f, const char *text)
+/* A hint may have lines (a template, and a caret under it): each but the first is set in, so that none looks like one of ours. */
+static void err_print_escaped(FILE *f, const char *text, bool lines)
 {
         AUTO_STRBUF b = {0};
 
@@ -203,7 +204,7 @@ static void err_print_escaped(FILE *f, const char *text)
                 strbuf_add_printable(&b, text, n);
                 text += n;
                 if (*text)
-                        strbuf_add(&b, *text++ == '\n' ? "\\n" : "\\t");
+                        strbuf_add(&b, *text++ == '\t' ? "\\t" : lines ? "\n      " : "\\n");
         }
         if (b.len > 0)
                 (void)fwrite(b.data, 1, b.len, f);
@@ -212,18 +213,18 @@ static void err_print_escaped(FILE *f, const char *text)
 void err_print(const struct err *e, FILE *f, const char *program, int debug)
 {
         (void)fprintf(f, "%s: error: ", program);
-        err_print_escaped(f, err_message(e));
+        err_print_escaped(f, err_message(e), false);
         (void)fputc('\n', f);
         if (e && e->hint) {
                 (void)fputs("hint: ", f);
-                err_print_escaped(f, e->hint);
+                err_print_escaped(f, e->hint, true);
                 (void)fputc('\n', f);
         }
         if (!debug || !e)
                 return;
         for (size_t i = e->n_frames; i-- > 0;) {
                 (void)fprintf(f, "  at %s:%d: ", e->frames[i].file, e->frames[i].line);
-                err_print_escaped(f, e->frames[i].words);
+                err_print_escaped(f, e->frames[i].words, false);
                 (void)fputc('\n', f);
         }
 }

@@ -2,6 +2,7 @@
 /* kelp doctor */
 #include "base/err.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/str.h"
 #include "cli/output.h"
 #include "cli/probe.h"
@@ -99,25 +100,19 @@ static int print_json(struct json_object *checks, bool can_run, struct err **ret
 
         json_add_bool(o, "CanRun", can_run);
         json_object_object_add(o, "Checks", json_object_get(checks));
-        output_json(&out, o, 0);
+        json_write(&out, o, 0);
         strbuf_add(&out, "\n");
         return output_text(out.data, out.len, reterr);
 }
 
 static int print_template(struct json_object *checks, const char *text, struct err **reterr)
 {
-        AUTO(format_freep) struct format *f = NULL;
-        int r = format_parse(text, &f, reterr);
+        size_t n = json_object_array_length(checks);
+        AUTO_FREE struct json_object **v = xcalloc(n, sizeof(struct json_object *));
 
-        for (size_t i = 0; r >= 0 && i < json_object_array_length(checks); i++) {
-                AUTO_STRBUF line = {0};
-
-                r = format_render(f, json_object_array_get_idx(checks, i), &line, reterr);
-                strbuf_add(&line, "\n");
-                if (r >= 0)
-                        r = output_text(line.data, line.len, reterr);
-        }
-        return r;
+        for (size_t i = 0; i < n; i++)
+                v[i] = json_object_array_get_idx(checks, i);
+        return output_inspect(v, n, text, reterr);
 }
 
 static int run_formatted(struct cli *cli, const char *format, struct err **reterr)

@@ -294,21 +294,13 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 {
         const struct info_args *a = args;
         AUTO_JSON *o = json_object_new_object();
-        AUTO(format_freep) struct format *f = NULL;
-        AUTO_STRBUF out = {0};
         int r = collect(cli, o, reterr);
 
         if (r < 0)
                 return r;
         if (str_empty(a->format))
                 return print_text(o, reterr);
-        r = format_parse(strcmp(a->format, "json") == 0 ? "{{json .}}" : a->format, &f, reterr);
-        if (r >= 0)
-                r = format_render(f, o, &out, reterr);
-        if (r < 0)
-                return r;
-        strbuf_add(&out, "\n");
-        return output_text(out.data, out.len, reterr);
+        return output_inspect(&o, 1, a->format, reterr);
 }
 
 const struct verb verb_info = {

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/str.h"
 #include "cli/output.h"
 #include "cli/verb.h"
@@ -83,7 +84,7 @@ static char *command_text(const struct container *c, bool full)
                 strbuf_addf(&b, " %s", string_of(json_object_array_get_idx(args, i)));
         cut = full ? strbuf_take(&b) : output_ellipsis(b.data ? b.data : "", COMMAND_WIDTH - 1);
         quoted = json_object_new_string(cut);
-        output_json(&out, quoted, 0); /* a JSON string is quoted as Go quotes one */
+        json_write(&out, quoted, 0); /* a JSON string is quoted as Go quotes one */
         return strbuf_take(&out);
 }
 
@@ -149,6 +150,14 @@ static char *created_at(int64_t ns)
         if (!localtime_r(&t, &tm) || !strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S %z %Z", &tm))
                 return xstrdup("");
         return xstrdup(buf);
+}
+
+/* @arg: the row's container. */
+static const char *label_value(const char *name, const void *arg)
+{
+        const struct container *const *c = arg;
+
+        return string_of(member(member(member((*c)->config, "Config"), "Labels"), name));
 }
 
 static int size_text(const struct dirs *d, struct container *c, char **ret, struct err **reterr)
@@ -240,24 +249,31 @@ static int print_row(const struct dirs *d, const struct ps_args *a, struct conta
         return r < 0 ? r : output_row(out, row, reterr);
 }
 
-static int print_rows(const struct dirs *d, const struct ps_args *a, struct container *const *v,
-                      size_t n, const struct container_filter *filter, struct err **reterr)
+static int print_rows(const struct dirs *d, struct ps_args *a, struct container *const *v, size_t n,
+                      const struct container_filter *filter, struct err **reterr)
 {
+        const struct container *current = NULL; /* for its labels */
         struct output_opts o = {.format = a->format,
                                 .quiet = a->quiet,
                                 .quiet_field = "ID",
                                 .table = a->size ? TABLE_SIZE : TABLE,
-                                .columns = columns};
+                                .columns = columns,
+                                .label = label_value,
+                                .arg = &current};
         AUTO(output_freep) struct output *out = NULL;
         uint64_t room = a->latest ? 1 : a->last >= 0 ? (uint64_t)a->last : UINT64_MAX;
         bool all = shows_all(a);
         int r = output_new(&o, &out, reterr);
 
+        /* A template that shows sizes wants them. */
+        if (r >= 0 && output_uses(out, "Size"))
+                a->size = true;
         for (size_t i = 0; i < n && r >= 0 && room > 0; i++) {
                 if (!all && !is_up(v[i]))
                         continue;
                 if (!filter || container_filter_match(filter, v[i])) {
                         room--;
+                        current = v[i];
                         r = print_row(d, a, v[i], out, reterr);
                 }
                 container_config_drop(v[i]);

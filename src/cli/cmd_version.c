@@ -38,10 +38,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 {
         const struct version_args *a = args;
         AUTO_JSON *o = json_object_new_object();
-        AUTO(format_freep) struct format *f = NULL;
-        AUTO_STRBUF out = {0};
         struct host h;
-        int r = 0;
 
         host_get(&h);
         json_object_object_add(o, "Client", component(&h));
@@ -50,13 +47,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                 return output_printf(reterr,
                                      "Kelp\n Version:  %s\n Kernel:   %s\n OS/Arch:  linux/%s\n",
                                      KELP_VERSION, h.kernel, h.go_arch);
-        r = format_parse(strcmp(a->format, "json") == 0 ? "{{json .}}" : a->format, &f, reterr);
-        if (r >= 0)
-                r = format_render(f, o, &out, reterr);
-        if (r < 0)
-                return r;
-        strbuf_add(&out, "\n");
-        return output_text(out.data, out.len, reterr);
+        return output_inspect(&o, 1, a->format, reterr);
 }
 
 const struct verb verb_version = {

@@ -69,14 +69,25 @@ static struct json_object *make_row(const struct dirs *d, const struct volume *v
         return row;
 }
 
+/* @arg: the row's volume. */
+static const char *label_value(const char *name, const void *arg)
+{
+        const struct volume *const *v = arg;
+
+        return strv_env_get(&(*v)->labels, name);
+}
+
 static int ls(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct ls_args *a = args;
+        const struct volume *current = NULL; /* for its labels */
         struct output_opts o = {.format = a->format,
                                 .quiet = a->quiet,
                                 .quiet_field = "Name",
                                 .table = TABLE,
-                                .columns = columns};
+                                .columns = columns,
+                                .label = label_value,
+                                .arg = &current};
         AUTO(output_freep) struct output *out = NULL;
         AUTO(volume_filter_freep) struct volume_filter *f = NULL;
         struct volume **v = NULL;
@@ -94,6 +105,7 @@ static int ls(struct cli *cli, void *args, const struct strv *operands, struct e
 
                 if (!volume_filter_match(f, v[i]))
                         continue;
+                current = v[i];
                 row = make_row(d, v[i]);
                 r = output_row(out, row, reterr);
         }

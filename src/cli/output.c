@@ -5,7 +5,9 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/str.h"
+#include "template/template.h"
 
 #include <errno.h>
 #include <json-c/linkhash.h>
@@ -18,7 +20,9 @@ enum output_mode { MODE_TABLE, MODE_TEXT, MODE_JSON };
 
 struct output {
         enum output_mode mode;
-        struct format *format;
+        struct template *template;
+        const char *(*label)(const char *name, const void *arg);
+        const void *arg;
         struct strv
             lines; /* table: rows with tabs between the cells, held back until the widths are known */
 };
@@ -94,120 +98,23 @@ char *output_ellipsis(const char *s, size_t max)
         return xasprintf("%.*s…", (int)i, s);
 }
 
-/* ---- JSON --------------------------------------------------------------------------------------- */
-
-static void write_string(struct strbuf *out, const char *s, size_t n)
-{
-        strbuf_add(out, "\"");
-        for (size_t i = 0; i < n; i++) {
-                unsigned char c = (unsigned char)s[i];
-
-                if (c == '"' || c == '\\')
-                        strbuf_addf(out, "\\%c", c);
-                else if (c == '\n')
-                        strbuf_add(out, "\\n");
-                else if (c == '\t')
-                        strbuf_add(out, "\\t");
-                else if (c == '\r')
-                        strbuf_add(out, "\\r");
-                else if (c < 0x20 || c == 0x7f)
-                        strbuf_addf(out, "\\u%04x", c);
-                else if (c == 0xc2 && i + 1 < n && ((unsigned char)s[i + 1] & 0xe0) == 0x80)
-                        strbuf_addf(out, "\\u00%02x", (unsigned char)s[++i]); /* C1 */
-                else
-                        strbuf_add_len(out, s + i, 1);
-        }
-        strbuf_add(out, "\"");
-}
-
-static void new_line(struct strbuf *out, unsigned indent, unsigned depth)
-{
-        if (indent)
-                strbuf_addf(out, "\n%*s", (int)(indent * depth), "");
-}
-
-static void write_value(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth);
-
-static void write_map(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth)
-{
-        bool first = true;
-
-        if (json_object_object_length(v) == 0) {
-                strbuf_add(out, "{}");
-                return;
-        }
-        strbuf_add(out, "{");
-        json_object_object_foreach(v, key, member)
-        {
-                if (!first)
-                        strbuf_add(out, ",");
-                first = false;
-                new_line(out, indent, depth + 1);
-                write_string(out, key, strlen(key));
-                strbuf_add(out, indent ? ": " : ":");
-                write_value(out, member, indent, depth + 1);
-        }
-        new_line(out, indent, depth);
-        strbuf_add(out, "}");
-}
-
-static void write_list(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth)
-{
-        size_t n = json_object_array_length(v);
-
-        if (n == 0) {
-                strbuf_add(out, "[]");
-                return;
-        }
-        strbuf_add(out, "[");
-        for (size_t i = 0; i < n; i++) {
-                if (i)
-                        strbuf_add(out, ",");
-                new_line(out, indent, depth + 1);
-                write_value(out, json_object_array_get_idx(v, i), indent, depth + 1);
-        }
-        new_line(out, indent, depth);
-        strbuf_add(out, "]");
-}
-
-static void write_value(struct strbuf *out, struct json_object *v, unsigned indent, unsigned depth)
-{
-        switch (json_object_get_type(v)) {
-        case json_type_object:
-                write_map(out, v, indent, depth);
-                break;
-        case json_type_array:
-                write_list(out, v, indent, depth);
-                break;
-        case json_type_string:
-                write_string(out, json_object_get_string(v), (size_t)json_object_get_string_len(v));
-                break;
-        case json_type_null:
-        case json_type_boolean:
-        case json_type_int:
-        case json_type_double:
-                strbuf_add(out, json_object_to_json_string_ext(v, JSON_C_TO_STRING_PLAIN));
-                break;
-        }
-}
-
-void output_json(struct strbuf *out, struct json_object *value, unsigned indent)
-{
-        write_value(out, value, indent, 0);
-}
+/* ---- inspect ---- */
 
 static int inspect_template(struct json_object *const *values, size_t n, const char *text,
                             struct err **reterr)
 {
-        AUTO(format_freep) struct format *f = NULL;
+        static const struct template_opts opts = {.maps = template_docker_maps};
+        AUTO(template_freep) struct template *t = NULL;
         AUTO_STRBUF out = {0};
-        int r = format_parse(text, &f, reterr);
+        int r = template_parse(text, TEMPLATE_ESCAPES, &t, reterr);
 
         for (size_t i = 0; r >= 0 && i < n; i++) {
-                r = format_render(f, values[i], &out, reterr);
+                r = template_execute(t, values[i], &opts, &out, reterr);
                 strbuf_add(&out, "\n");
         }
-        return r < 0 ? r : output_text(out.data ? out.data : "", out.len, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "--format");
+        return output_text(out.data ? out.data : "", out.len, reterr);
 }
 
 int output_inspect(struct json_object *const *values, size_t n, const char *format,
@@ -221,7 +128,7 @@ int output_inspect(struct json_object *const *values, size_t n, const char *form
         strbuf_add(&out, "[");
         for (size_t i = 0; i < n; i++) {
                 strbuf_add(&out, i ? ",\n    " : "\n    ");
-                write_value(&out, values[i], 4, 1);
+                json_write_at(&out, values[i], 4, 1);
         }
         strbuf_add(&out, n ? "\n]\n" : "]\n");
         return output_text(out.data, out.len, reterr);
@@ -233,22 +140,59 @@ struct output *output_free(struct output *out)
 {
         if (!out)
                 return NULL;
-        out->format = format_free(out->format);
+        out->template = template_free(out->template);
         strv_release(&out->lines);
         free(out);
         return NULL;
 }
 
+/* .Label "name" */
+static int label_value(struct json_object *row, const char *const *args, void *arg,
+                       struct json_object **ret, struct err **reterr)
+{
+        const struct output *out = arg;
+        const char *value = out->label(args[0], out->arg);
+
+        *ret = json_object_new_string(value ? value : "");
+        return 0;
+}
+
+/* Docker's heading of a label is its last word. */
+static int label_heading(struct json_object *row, const char *const *args, void *arg,
+                         struct json_object **ret, struct err **reterr)
+{
+        const char *dot = strrchr(args[0], '.');
+        AUTO_FREE char *text = xstrdup(dot ? dot + 1 : args[0]);
+
+        for (char *c = text; *c; c++) {
+                if (*c == '-' || *c == '_')
+                        *c = ' ';
+        }
+        *ret = json_object_new_string(text);
+        return 0;
+}
+
+static int render(struct output *out, struct json_object *row, bool headings, struct strbuf *line,
+                  struct err **reterr)
+{
+        const struct template_method methods[] = {
+            {"Label", 1, headings ? label_heading : label_value}, {0}};
+        struct template_opts opts = {
+            .methods = out->label ? methods : NULL, .arg = out, .headings = headings};
+
+        return template_execute(out->template, row, &opts, line, reterr);
+}
+
 /* The headings are the template rendered over an object that maps every field to its heading. */
-static int add_headings(struct output *out, const struct column *columns, struct err **reterr)
+static int add_headings(struct output *out, const struct output_opts *o, struct err **reterr)
 {
         AUTO_JSON *row = json_object_new_object();
         AUTO_STRBUF line = {0};
         int r;
 
-        for (const struct column *c = columns; c->field; c++)
+        for (const struct column *c = o->columns; c->field; c++)
                 json_add_string(row, c->field, c->heading);
-        r = format_render(out->format, row, &line, reterr);
+        r = render(out, row, true, &line, reterr);
         if (r < 0)
                 return r;
         strv_add_take(&out->lines, strbuf_take(&line));
@@ -266,23 +210,23 @@ int output_new(const struct output_opts *o, struct output **ret, struct err **re
                 quiet = xasprintf("{{.%s}}", o->quiet_field);
                 text = quiet;
         }
-        if (str_empty(text) || strcmp(text, "table") == 0) {
-                text = o->table;
-                out->mode = MODE_TABLE;
-        } else if (strcmp(text, "json") == 0) {
-                text = "";
-                out->mode = MODE_JSON;
-        } else if (str_starts(text, "table ")) {
-                text += strlen("table ");
-                out->mode = MODE_TABLE;
-        } else {
-                out->mode = MODE_TEXT;
+        out->mode = str_empty(text) || str_starts(text, "table") ? MODE_TABLE
+                    : strcmp(text, "json") == 0                  ? MODE_JSON
+                                                                 : MODE_TEXT;
+        if (out->mode == MODE_TABLE && text) {
+                text += str_starts(text, "table") ? strlen("table") : 0;
+                text += strspn(text, " ");
         }
-        r = format_parse(text, &out->format, reterr);
+        if (out->mode == MODE_TABLE && str_empty(text))
+                text = o->table;
+        out->label = o->label;
+        out->arg = o->arg;
+        r = template_parse(out->mode == MODE_JSON ? "" : text, TEMPLATE_ESCAPES, &out->template,
+                           reterr);
         if (r >= 0 && out->mode == MODE_TABLE)
-                r = add_headings(out, o->columns, reterr);
+                r = add_headings(out, o, reterr);
         if (r < 0)
-                return err_wrap(reterr, r, "--format '%s'", text);
+                return err_wrap(reterr, r, "--format");
         *ret = TAKE_PTR(out);
         return 0;
 }
@@ -303,15 +247,20 @@ static char *printable(const char *s)
         return strbuf_take(&b);
 }
 
+bool output_uses(const struct output *out, const char *field)
+{
+        return template_uses(out->template, field);
+}
+
 int output_row(struct output *out, struct json_object *row, struct err **reterr)
 {
         AUTO_STRBUF line = {0};
         int r;
 
         if (out->mode == MODE_JSON) {
-                output_json(&line, row, 0);
+                json_write(&line, row, 0);
         } else {
-                r = format_render(out->format, row, &line, reterr);
+                r = render(out, row, false, &line, reterr);
                 if (r < 0)
                         return err_wrap(reterr, r, "--format");
         }

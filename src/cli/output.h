@@ -4,9 +4,8 @@
  * output — listings and JSON on standard output.
  *
  * A listing's rows are JSON objects whose keys are the fields that --format may name. Formats: "json" (one object per
- * line), "table" (the default columns), "table TEMPLATE" (with headings, aligned), TEMPLATE (text per row). A template is text with
- * {{.Field.Sub}}, {{.}}, {{json .Field}}, {{index .Field "key"}}, {{upper/lower/len .Field}}, {{join .Field ","}}; the escapes \t and \n
- * are understood. Anything else is ERR_USAGE that names the column and what is not understood.
+ * line), "table" (the default columns), "table TEMPLATE" (with headings, aligned), TEMPLATE (text per row). Templates are
+ * template.h's, with \t and \n as text; docs/format.md is what users are told.
  */
 #include "base/macros.h"
 
@@ -16,16 +15,6 @@
 
 struct err;
 struct json_object;
-struct strbuf;
-
-/* ---- templates ---- */
-struct format;
-int format_parse(const char *text, struct format **ret, struct err **reterr);
-struct format *format_free(struct format *f);
-DEFINE_CLEANUP(struct format *, format_free);
-/* Appends @value rendered; a field that is not there is ERR_USAGE and lists those that are. */
-int format_render(const struct format *f, struct json_object *value, struct strbuf *out,
-                  struct err **reterr);
 
 /* ---- listings ---- */
 struct column {
@@ -38,9 +27,14 @@ struct output_opts {
         const char *quiet_field;      /* "ID" */
         const char *table;            /* default columns: "{{.ID}}\t{{.Image}}" */
         const struct column *columns; /* headings of every field; ends with a NULL field */
+        /* Value of a label of the present row, for .Label "name"; NULL: rows have none. */
+        const char *(*label)(const char *name, const void *arg);
+        const void *arg;
 };
 struct output;
 int output_new(const struct output_opts *o, struct output **ret, struct err **reterr);
+/* Whether a row needs the field, which may be costly to find out. */
+bool output_uses(const struct output *out, const char *field);
 int output_row(struct output *out, struct json_object *row,
                struct err **reterr); /* row is borrowed */
 int output_finish(struct output *out,
@@ -48,10 +42,8 @@ int output_finish(struct output *out,
 struct output *output_free(struct output *out);
 DEFINE_CLEANUP(struct output *, output_free);
 
-/* ---- JSON ---- */
-/* indent 0: one line; else as many spaces per level, as Docker's inspect (4). No escaped slashes, no trailing newline. */
-void output_json(struct strbuf *out, struct json_object *value, unsigned indent);
-/* inspect: a pretty array of @values, or, with @format, the template (or "json") once per value. */
+/* ---- inspect ---- */
+/* A pretty array of @values, or, with @format, the template (or "json": one line) once per value. */
 int output_inspect(struct json_object *const *values, size_t n, const char *format,
                    struct err **reterr);
 
