@@ -4,6 +4,8 @@
 #include "base/macros.h"
 
 #include <errno.h>
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static bool parse_is_digit(char c)
@@ -66,6 +68,21 @@ int parse_i64(const char *s, int64_t *ret)
         if (v > (uint64_t)INT64_MAX + negative)
                 return -ERANGE;
         *ret = negative ? (int64_t)(0 - v) : (int64_t)v;
+        return 0;
+}
+
+int parse_double(const char *s, double *ret)
+{
+        const char *digits = s + (*s == '-' || *s == '+');
+        char *end;
+        double d;
+
+        if (*digits != '.' && (*digits < '0' || *digits > '9'))
+                return -EINVAL;
+        d = strtod(s, &end);
+        if (*end || end == s || isinf(d))
+                return -EINVAL;
+        *ret = d;
         return 0;
 }
 

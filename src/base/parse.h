@@ -8,6 +8,8 @@
 int parse_u32(const char *s, uint32_t *ret);
 int parse_u64(const char *s, uint64_t *ret);
 int parse_i64(const char *s, int64_t *ret);
+/* What strtod reads, whole and finite, but for words: digits or a sign come first. */
+int parse_double(const char *s, double *ret);
 /* Go's strconv.ParseBool: 1 t T TRUE true True / 0 f F FALSE false False. */
 int parse_bool(const char *s, bool *ret);
 /* Bytes: "64m", "1.5g", "10MiB", a plain number. At most INT64_MAX. */

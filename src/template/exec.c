@@ -316,10 +316,11 @@ static int call_function(struct exec *x, struct value dot, const struct node *no
 /* ---- operands ---- */
 
 /* The chain names[from…] on @v. Its last name may be a method, which takes the command's arguments. */
-static int get_chain(struct exec *x, struct value dot, const struct node *node, size_t from,
-                     struct value v, const struct node *command, const struct value *final,
-                     struct value *ret)
+static int get_chain(struct exec *x, struct value dot, const struct node *node,
+                     const struct node *command, const struct value *final, struct value *inout)
 {
+        size_t from = node->type == NODE_VARIABLE ? 1 : 0;
+        struct value v = *inout;
         bool has_args = (command && command->n > 1) || final;
 
         for (size_t i = from; i < node->names.n; i++) {
@@ -336,7 +337,7 @@ static int get_chain(struct exec *x, struct value dot, const struct node *node, 
                 if (r < 0)
                         return r;
         }
-        *ret = v;
+        *inout = v;
         return 0;
 }
 
@@ -345,7 +346,6 @@ static int get_chained(struct exec *x, struct value dot, const struct node *node
 {
         struct variable *variable;
         struct value v = dot;
-        size_t from = 0;
         int r = 0;
 
         if (node->type == NODE_VARIABLE) {
@@ -353,13 +353,13 @@ static int get_chained(struct exec *x, struct value dot, const struct node *node
                 if (!variable)
                         return exec_fail(x, "variable '%s' is not defined", node->names.v[0]);
                 v = variable->value;
-                from = 1;
                 if (node->names.n == 1 && ((command && command->n > 1) || final))
                         return exec_fail(x, "a variable takes no arguments");
         } else if (node->type == NODE_CHAIN) {
                 r = exec_operand(x, dot, node->children[0], &v);
         }
-        return r < 0 ? r : get_chain(x, dot, node, from, v, command, final, ret);
+        *ret = v;
+        return r < 0 ? r : get_chain(x, dot, node, command, final, ret);
 }
 
 /* What may take arguments, as the first word of @command; or, without one, as an operand. */

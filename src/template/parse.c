@@ -121,7 +121,7 @@ static int parse_word(struct parser *p, const struct token *t, struct node **ret
                 if (!f)
                         return template_fail(
                             p->t->source, t->pos,
-                            "fields begin with a dot, kelp-format(7) has the functions", p->reterr,
+                            "fields begin with a dot: .Name", p->reterr,
                             "function '%.*s' is not defined", (int)MIN(t->len, (size_t)40),
                             p->t->source + t->pos);
                 node = new_node(NODE_FUNCTION, t);

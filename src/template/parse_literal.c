@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* parse_literal — Go's strings, characters and numbers. */
 #include "base/json.h"
+#include "base/parse.h"
 #include "template/template_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <string.h>
 
 void put_utf8(struct strbuf *b, uint32_t c)
@@ -195,7 +195,7 @@ static int get_integer(const char *s, bool negative, struct json_object **ret)
 
 static int get_number(const char *s, size_t n, struct json_object **ret)
 {
-        char buf[128], *end, *digits = buf;
+        char buf[128], *digits = buf;
         bool negative, hex;
         double d;
 
@@ -210,8 +210,7 @@ static int get_number(const char *s, size_t n, struct json_object **ret)
         if (digits[strspn(digits, hex ? "0123456789abcdefABCDEFxXpP.+-" : "0123456789eE.+-")] ||
             (hex && !strpbrk(digits, "pP")))
                 return -EINVAL;
-        d = strtod(digits, &end);
-        if (*end || end == digits || isinf(d))
+        if (parse_double(digits, &d) < 0)
                 return -EINVAL;
         *ret = json_object_new_double(negative ? -d : d);
         return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* print — values as Go's %v writes them, and the questions that one asks of a value. */
 #include "base/json.h"
+#include "base/parse.h"
 #include "template/template_internal.h"
 
 #include <inttypes.h>
@@ -72,15 +73,19 @@ const char *value_type(struct value v)
 static void print_shortest(struct strbuf *out, double d, char verb)
 {
         char buf[64], *e;
+        uint32_t digits = 0;
         int precision = 0, exponent;
+        double back;
 
         for (; precision < 17; precision++) {
                 snprintf(buf, sizeof(buf), "%.*e", precision, d);
-                if (strtod(buf, NULL) == d)
+                if (parse_double(buf, &back) >= 0 && back == d)
                         break;
         }
         e = strchr(buf, 'e');
-        exponent = e ? (int)strtol(e + 1, NULL, 10) : 0;
+        if (e)
+                (void)parse_u32(e + 2, &digits);
+        exponent = e && e[1] == '-' ? -(int)digits : (int)digits;
         if (e && (verb == 'E' || verb == 'G'))
                 *e = 'E';
         if (verb == 'e' || verb == 'E') {

@@ -162,24 +162,10 @@ const struct function *template_function(const char *name, size_t n);
 bool function_is_and(
     const struct function *f); /* these two are evaluated by exec.c, which stops early */
 bool function_is_or(const struct function *f);
-int function_compare(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_eq(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_ne(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_lt(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_le(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_gt(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_ge(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_html(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_js(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_urlquery(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_split(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_join(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_lower(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_upper(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_title(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_pad(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_truncate(struct exec *x, const struct value *args, size_t n, struct value *ret);
-int function_printf(struct exec *x, const struct value *args, size_t n, struct value *ret);
+typedef int function_call_fn(struct exec *x, const struct value *args, size_t n, struct value *ret);
+function_call_fn function_eq, function_ne, function_lt, function_le, function_gt, function_ge,
+    function_html, function_js, function_urlquery, function_split, function_join, function_lower,
+    function_upper, function_title, function_pad, function_truncate, function_printf;
 
 /* ---- values ---- */
 bool value_is_true(struct value v);

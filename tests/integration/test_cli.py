@@ -295,6 +295,25 @@ def test_ps_columns_and_formats(kelp, probe):
     assert "virtual" in kelp.ok("ps", "-as", "--format", "{{.Size}}")
 
 
+def test_templates(kelp, probe):
+    kelp.ok("create", "--name", "cc", "-l", "com.example.the-role=db", "-l", "k=v", probe, "echo", "x")
+    ps = lambda text: kelp("ps", "-a", "--format", text)
+    assert ps('{{if eq .State "created"}}new{{else}}old{{end}} {{.Label "k"}}{{.Label "none"}} {{json .}}').out.startswith('new v {"Command":')
+    head, row = ps('table {{.Names | upper}}\\t{{.Label "com.example.the-role"}}').out.splitlines()
+    assert head.split("   ") == ["NAMES", "  the role"] and row.split() == ["CC", "db"]
+    assert "B (virtual " in ps("{{.Size}}").out and ps("{{.Names}}").out == "cc\n", "sizes are measured when they are asked for"
+    inspect = lambda text: kelp("inspect", "-f", text, "cc")
+    assert inspect('{{range $i, $a := .Args}}{{if $i}},{{end}}{{$a}}{{end}}|{{range $k, $v := .Config.Labels}}{{$k}}={{$v}};{{end}}').out \
+        .endswith("x|com.example.the-role=db;k=v;\n")
+    assert inspect('{{with .State}}{{.Status | printf "%-9s|"}}{{end}}{{.Config.Labels.nope}} {{index .Config.Labels "k"}} {{.ID | len}}').out \
+        == "created  |<no value> v 64\n"
+    result = inspect("{{.Id}}\n{{.State.Nope}}")
+    assert result.rc == 125 and result.out == "" and "2:9: can't evaluate field 'Nope'" in result.err
+    assert "hint: {{.State.Nope}}\n              ^ known here: " in result.err
+    assert kelp.ok("info", "--format", '{{range .Plugins.Log}}{{.}} {{end}}').split()[0] == "json-file"
+    assert "kelp" in kelp.ok("version", "-f", "{{.Client.Name | lower}}")
+
+
 def test_inspect(kelp, probe):
     kelp.ok("create", "--name", "cc", "-v", f"{kelp.work}:/mnt", probe, "true")
     text = kelp("inspect", "cc").out
