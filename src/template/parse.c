@@ -119,11 +119,9 @@ static int parse_word(struct parser *p, const struct token *t, struct node **ret
                 const struct function *f = template_function(p->t->source + t->pos, t->len);
 
                 if (!f)
-                        return template_fail(
-                            p->t->source, t->pos,
-                            "fields begin with a dot: .Name", p->reterr,
-                            "function '%.*s' is not defined", (int)MIN(t->len, (size_t)40),
-                            p->t->source + t->pos);
+                        return template_fail(p->t->source, t->pos, "fields begin with a dot: .Name",
+                                             p->reterr, "function '%.*s' is not defined",
+                                             (int)MIN(t->len, (size_t)40), p->t->source + t->pos);
                 node = new_node(NODE_FUNCTION, t);
                 node->function = f;
         }
