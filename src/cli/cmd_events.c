@@ -3,11 +3,13 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/json_write.h"
 #include "base/str.h"
 #include "cli/output.h"
 #include "cli/time_arg.h"
 #include "cli/verb.h"
 #include "events/events.h"
+#include "template/template.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -36,7 +38,7 @@ static const struct opt opts[] = {
 static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
 struct printer {
-        struct format *format;
+        struct template *template;
         struct event_filter *filter;
         bool json;
 };
@@ -120,6 +122,7 @@ static void add_old_names(struct json_object *event)
 
 static int print_event(struct json_object *event, void *arg, struct err **reterr)
 {
+        static const struct template_opts maps = {.maps = template_docker_maps};
         const struct printer *p = arg;
         AUTO_STRBUF b = {0};
         int r = 0;
@@ -128,9 +131,9 @@ static int print_event(struct json_object *event, void *arg, struct err **reterr
                 return 0;
         add_old_names(event);
         if (p->json)
-                output_json(&b, event, 0);
-        else if (p->format)
-                r = format_render(p->format, event, &b, reterr);
+                json_write(&b, event, 0);
+        else if (p->template)
+                r = template_execute(p->template, event, &maps, &b, reterr);
         else
                 add_text(&b, event);
         if (r < 0)
@@ -146,7 +149,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 {
         const struct events_args *a = args;
         AUTO(event_filter_freep) struct event_filter *filter = NULL;
-        AUTO(format_freep) struct format *format = NULL;
+        AUTO(template_freep) struct template *template = NULL;
         struct event_read_opts o = {.since_ns = clock_now_ns(), .follow = a->stream != OPT_FALSE};
         struct printer p = {.json = a->format && strcmp(a->format, "json") == 0};
         struct dirs *d;
@@ -157,7 +160,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         if (r >= 0)
                 r = event_filter_parse(&a->filters, &filter, reterr);
         if (r >= 0 && a->format && !p.json)
-                r = format_parse(a->format, &format, reterr);
+                r = template_parse(a->format, TEMPLATE_ESCAPES, &template, reterr);
         if (r >= 0)
                 r = cli_dirs(cli, &d, reterr);
         if (r < 0)
@@ -166,7 +169,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         if (!a->since && (a->until || !o.follow))
                 o.since_ns = 0;
         p.filter = filter;
-        p.format = format;
+        p.template = template;
         r = event_read(d, &o, print_event, &p, reterr);
         return r < 0 ? r : 0;
 }

@@ -10,9 +10,9 @@
 #define LINE_SHOWN 72 /* columns of a long line that an error shows */
 
 const char *const template_docker_maps[] = {
-    "Annotations", "ContainerIDs", "Data",    "DriverOpts", "ExposedPorts", "GwPriority", "Labels",
-    "LogOpts",     "Networks",     "Options", "Ports",      "PortBindings", "StorageOpt", "Sysctls",
-    "Tmpfs",       "Volumes",      NULL};
+    "Annotations",  "Attributes", "ContainerIDs", "Data",     "DriverOpts", "ExposedPorts",
+    "GwPriority",   "Labels",     "LogOpts",      "Networks", "Options",    "Ports",
+    "PortBindings", "StorageOpt", "Sysctls",      "Tmpfs",    "Volumes",    NULL};
 
 struct node *template_node_free(struct node *node)
 {
