@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * template — Go's text/template over JSON values, as --format and --log-opt tag take it.
+ * template — Go's text/template over JSON values, as --format takes it.
  *
  * docs/format.md is the language's description. A template is parsed once and executed as often as there are values; both
  * stop at limits (below), so that neither a hostile template nor hostile values cost more than those.
