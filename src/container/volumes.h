@@ -30,6 +30,17 @@ DEFINE_CLEANUP(struct volume_filter *, volume_filter_free);
 int volumes_prune(const struct dirs *d, bool all, char *const *filters, struct strv *ret,
                   uint64_t *ret_bytes, struct err **reterr);
 
+/* Progress and warnings of long work; NULL ok, and so are its members. */
+struct volumes_job {
+        void (*progress)(void *arg, const char *item, uint64_t done, uint64_t total);
+        void (*warning)(void *arg, const char *text);
+        void *arg;
+};
+/* The files of the archive @in (a tar, compressed or not; @what: its name in messages) over those that the volume has: all or nothing. ERR_BUSY:
+ * a container that has it runs. */
+int volumes_import(const struct dirs *d, const char *name, int in, const char *what,
+                   const struct volumes_job *job, struct err **reterr);
+
 /* Bytes on disk of each of @names, in that order (UINT64_MAX: it is gone); hard-linked files count once. Inside U where need be. Caller
  * owns *ret. */
 int volumes_size(const struct dirs *d, const struct strv *names, uint64_t **ret,

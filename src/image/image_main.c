@@ -38,6 +38,7 @@ static const struct {
     {"flatten", tool_flatten},
     {"remove-trees", tool_remove_trees},
     {"volume-fill", tool_volume_fill},
+    {"volume-import", tool_volume_import},
 };
 
 static int read_request(struct tool *t, struct err **reterr)

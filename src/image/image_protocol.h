@@ -30,6 +30,7 @@
  *   flatten       {"layers":[name], "uid":…, "gid":…, "target":path of an empty directory below the data root}
  *   volume-fill   {"volume":name, "path":S, "layers":[directory below the data root, lowest first], "uid":N, "gid":N}  ids in U of an owner, for a path that
  *                 the image lacks; no layers: input is the root directory
+ *   volume-import {"volume":name, "what":S}  input: the archive
  *   remove-trees  {"names":[entry of tmp/]}
  */
 #define IMAGE_PROGRAM     "kelp-image"

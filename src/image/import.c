@@ -95,14 +95,15 @@ static void show_progress(void *data, uint64_t done)
         tool_progress(data, done);
 }
 
-static int unpack(struct tool *t, struct store_txn *txn, const char *what, struct layer_result *res,
-                  struct err **reterr)
+int tool_unpack_input(struct tool *t, int dir_fd, const char *what, bool plain,
+                      struct layer_result *res, struct err **reterr)
 {
         struct tool_source source = {
             .fd = IMAGE_FD_INPUT, .signal_fd = t->signal_fd, .left = UINT64_MAX};
         struct layer_unpack_opts opts = {
             .maps = t->maps,
             .limits = LAYER_LIMITS_DEFAULT,
+            .plain = plain,
             .warn = warn_layer,
             .warn_data = t,
         };
@@ -115,7 +116,8 @@ static int unpack(struct tool *t, struct store_txn *txn, const char *what, struc
                 return err_sys(reterr, errno, "%s", what);
         if (S_ISDIR(st.st_mode)) {
                 r = err_new(reterr, ERR_USAGE, "%s is a directory, not a tar archive", what);
-                return err_hint(reterr, r, "import it with: tar -C DIR -c . | kelp import - NAME");
+                return err_hint(reterr, r, "pack it: tar -C DIR -c . | kelp %s",
+                                plain ? "volume import NAME -" : "import - NAME");
         }
         source.seekable = S_ISREG(st.st_mode);
         if (source.seekable)
@@ -130,7 +132,7 @@ static int unpack(struct tool *t, struct store_txn *txn, const char *what, struc
         tool_begin(t, "import", source.seekable ? (uint64_t)st.st_size : 0);
         r = stream_open(&so, &s, reterr);
         if (r >= 0)
-                r = layer_unpack(s, store_txn_dir(txn), "layer", &opts, res, reterr);
+                r = layer_unpack(s, dir_fd, "layer", &opts, res, reterr);
         if (tool_interrupted(t)) {
                 if (r < 0 && reterr)
                         *reterr = err_free(*reterr);
@@ -184,7 +186,7 @@ int tool_import(struct tool *t, struct err **reterr)
         /* What the user typed is checked before the archive is read. */
         if ((r = read_request(t, &q, reterr)) < 0 || (r = make_config(&q, &config, reterr)) < 0 ||
             (r = store_txn_begin(t->dirs, &txn, reterr)) < 0 ||
-            (r = unpack(t, txn, q.what, &res, reterr)) < 0)
+            (r = tool_unpack_input(t, store_txn_dir(txn), q.what, false, &res, reterr)) < 0)
                 return r;
         r = publish(t, txn, &q, &res, config, reterr);
         layer_info_release(&res.info);

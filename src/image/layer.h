@@ -47,6 +47,7 @@ struct layer_unpack_opts {
         const int *lower_fds;
         size_t n_lowers;
         struct layer_limits limits;
+        bool plain; /* no layer but a tree: names of whiteouts are files as any others */
         /* A line for the user, at most one of each kind per layer ("left out 3 device nodes …"). NULL ok. */
         void (*warn)(void *userdata, const char *text);
         void *warn_data;
@@ -54,6 +55,7 @@ struct layer_unpack_opts {
 struct layer_result {
         char name[LAYER_NAME_MAX]; /* of the layer directory, once published */
         struct layer_info info;    /* release with layer_info_release() */
+        bool has_root;             /* the archive said whose the root is, and its mode */
 };
 /* Makes dir_fd/@name (must not exist) from @s, to the end of the stream. On failure what was made stays in dir_fd for the caller's cleanup. */
 int layer_unpack(struct stream *s, int dir_fd, const char *name, const struct layer_unpack_opts *o,

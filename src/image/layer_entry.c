@@ -201,6 +201,7 @@ static int entry_root(struct unpack *u, const struct unpack_attr *a, struct err 
                                  .existing = true};
         int r;
 
+        u->has_root = true;
         unpack_forget_parent(u); /* whether it hands its group on is remembered with it */
         r = unpack_set_attr(u, &p, a, reterr);
         if (r == 0)
@@ -225,7 +226,7 @@ static int make_dir(struct unpack *u, mode_t mode, bool *ret_existing, struct er
         if (r < 0)
                 return unpack_fail(u, -r, "make a directory", reterr);
         u->info.inodes += !*ret_existing;
-        return replaced ? make_opaque(u, u->parent_fd, u->base, reterr) : 0;
+        return replaced && !u->o->plain ? make_opaque(u, u->parent_fd, u->base, reterr) : 0;
 }
 
 static int entry_dir(struct unpack *u, const struct tar_entry *e, struct err **reterr)
@@ -482,7 +483,7 @@ int unpack_entry(struct unpack *u, const struct tar_entry *e, struct err **reter
         struct unpack_attr a = unpack_attr_of(e);
         const char *hidden = NULL;
         enum whiteout w;
-        bool ignored;
+        bool ignored = false;
         int r;
 
         memcpy(u->name, "?", 2);
@@ -492,10 +493,10 @@ int unpack_entry(struct unpack *u, const struct tar_entry *e, struct err **reter
         if (!u->name[0])
                 return e->type == TAR_DIR ? entry_root(u, &a, reterr)
                                           : bad_entry(u, "entry without a name", reterr);
-        r = check_components(u, &ignored, reterr);
+        r = u->o->plain ? 0 : check_components(u, &ignored, reterr);
         if (r < 0 || ignored)
                 return r;
-        w = whiteout_parse(path_last(u->name), &hidden);
+        w = u->o->plain ? WHITEOUT_NONE : whiteout_parse(path_last(u->name), &hidden);
         if (w == WHITEOUT_IGNORED)
                 return 0;
         if (w == WHITEOUT_INVALID)

@@ -55,6 +55,7 @@ struct unpack {
         char *times;
         size_t times_len;
 
+        bool has_root;    /* an entry was the root itself */
         bool default_acl; /* seen: new files may inherit entries that the archive does not have */
         uint32_t n_devices, n_xattrs_lost;
         char first_xattr_lost[512];

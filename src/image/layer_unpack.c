@@ -187,6 +187,7 @@ static int finish(struct unpack *u, struct layer_result *ret, struct err **reter
                 layer_chain_name(u->info.diff_id + 7, u->o->lower_names, u->o->n_lowers, ret->name);
         else
                 memcpy(ret->name, u->info.diff_id + 7, LAYER_HEX_LEN + 1);
+        ret->has_root = u->has_root;
         ret->info = u->info;
         u->info = (struct layer_info){0};
         return 0;

@@ -49,11 +49,16 @@ struct tool_source {
 };
 ssize_t tool_source_read(void *source, void *buf, size_t n);
 
+/* import.c: unpacks the archive on the input into dir_fd/layer. */
+int tool_unpack_input(struct tool *t, int dir_fd, const char *what, bool plain,
+                      struct layer_result *res, struct err **reterr);
+
 /* ---- verbs: 0 or < 0 ---- */
 int tool_load(struct tool *t, struct err **reterr);
 int tool_import(struct tool *t, struct err **reterr);
 int tool_save(struct tool *t, struct err **reterr);
 int tool_reown(struct tool *t, struct err **reterr);
 int tool_flatten(struct tool *t, struct err **reterr);
+int tool_volume_import(struct tool *t, struct err **reterr);
 int tool_volume_fill(struct tool *t, struct err **reterr);
 int tool_remove_trees(struct tool *t, struct err **reterr);

@@ -61,7 +61,9 @@ def scenario(kelp, archives, **kw):
                  ("create", "--name", name, "small:1", "probe", "pause"), ("start", name),
                  ("exec", name, "probe", "write", "/in-exec", "text"), ("stop", "-t", "5", name), ("start", name),
                  ("kill", name), ("wait", name), ("rm", name), ("run", "-d", "--name", name, "small:1", "probe", "pause"),
-                 ("rm", "-f", name), ("rmi", "imported:1"), ("rmi", "-f", "big:1"), ("rmi", "-f", "small:1", "other:2")):
+                 ("rm", "-f", name), ("volume", "create", name),
+                 ("run", "--rm", "-v", f"{name}:/many", "-v", "/anonymous", "big:1", "probe", "true"),
+                 ("volume", "import", "-q", name, tar), ("volume", "rm", name), ("rmi", "imported:1"), ("rmi", "-f", "big:1"), ("rmi", "-f", "small:1", "other:2")):
         if args[0] == "wait" and last != 0:
             continue  # what could not be killed would be waited for until the time is up
         result = kelp(*args, timeout=30, **kw)
@@ -75,7 +77,13 @@ def check_usable(kelp, archives):
     stray_processes(kelp)
     ids = kelp.ok("ps", "-aq", "--no-trunc").split()
     if ids:
-        kelp.ok("rm", "-f", *ids)
+        kelp.ok("rm", "-fv", *ids)
+    wait_for(lambda: not [v for v in kelp.ok("volume", "ls", "-q").split() if len(v) == 64], 5,
+             "anonymous volumes go with what they were made for")
+    for volume in (kelp.root / "volumes").glob("*/_data"):  # filled or not, never half
+        files = list(volume.glob("*"))
+        assert len(files) in (0, 128) or (volume / "imported").exists(), files
+    kelp.ok("volume", "prune", "-af")
     images = kelp.ok("images", "-aq", "--no-trunc").split()
     if images:
         kelp.ok("rmi", "-f", *sorted(set(images)))

@@ -364,6 +364,71 @@ def test_overlay_throws_changes_away(kelp, image):
     kelp.execute(["rm", "-rf", kelp.work / "work"])
 
 
+# ---- archives ----------------------------------------------------------------------------------
+
+
+def test_import(kelp, image):
+    tar = rootfs.write_tar([rootfs.entry("a", data="from the tar", uid=999, gid=5, mode=0o640),
+                            rootfs.entry("d", "dir", uid=7, mode=0o700), rootfs.entry("d/.wh.b", data="no whiteout", uid=7),
+                            rootfs.entry("l", "symlink", target="/etc/passwd")])
+    kelp.ok("volume", "create", "v")
+    kelp.ok("volume", "import", "v", "-", input=tar)
+    show = ["/bin/sh", "-c", "cd /v; stat -c '%n %u:%g %a' . a d; cat a d/.wh.b"]
+    assert kelp.ok("run", "--rm", "-v", "v:/v", image, *show) == \
+        ". 0:0 755\na 999:5 640\nd 7:0 700\nfrom the tarno whiteout"
+    # over what is there: others stay, the root's owner stays
+    kelp.ok("run", "--rm", "-v", "v:/v", image, "/bin/sh", "-c", "echo mine > /v/mine; echo old > /v/a; chown 33 /v; chmod 700 /v")
+    kelp.ok("volume", "import", "v", input=tar)
+    assert kelp.ok("run", "--rm", "-v", "v:/v", image, *show).startswith(". 33:0 700\na 999:5 640")
+    assert kelp.ok("run", "--rm", "-v", "v:/v", image, "/bin/cat", "/v/mine", "/v/a") == "mine\nfrom the tar"
+    kelp.fails("volume", "import", "nope", input=tar, code=125, match="get nope: no such volume")
+    kelp.fails("volume", "import", "v", input=b"no archive at all" * 100, code=125)
+    kelp.ok("run", "-d", "--name", "c", "-v", "v:/v", image, "/bin/sleep", "1000")
+    kelp.fails("volume", "import", "v", input=tar, code=125, match="is running")
+    kelp.ok("rm", "-f", "-t", "0", "c")
+    kelp.ok("volume", "create", "-o", "type=tmpfs", "m")
+    kelp.fails("volume", "import", "m", input=tar, code=125, match="it is in memory")
+
+
+@pytest.mark.parametrize("entries", [
+    [("up", "symlink", "/"), ("up/escaped", "file", "x")],
+    [("up", "symlink", "../../../../.."), ("up/escaped", "file", "x")],
+    [("../escaped", "file", "x")],
+    [("/../../escaped", "file", "x")],
+    [("h", "link", "/etc/passwd")],
+    [("h", "link", "../../../v/info.json")],
+])
+def test_hostile_archives_stay_inside(kelp, busybox, entries):
+    tar = rootfs.write_tar([rootfs.entry(n, k, data=v if k == "file" else b"", target="" if k == "file" else v)
+                            for n, k, v in entries])
+    kelp.ok("volume", "create", "v")
+    before = sorted(str(p) for p in kelp.base.rglob("*") if "_data" not in str(p) and "/tmp" not in str(p))
+    kelp("volume", "import", "v", input=tar)
+    after = sorted(str(p) for p in kelp.base.rglob("*") if "_data" not in str(p) and "/tmp" not in str(p))
+    assert [p for p in after if "escaped" in p] == [] and [p for p in after if p not in before and "holder" not in p
+                                                          and not p.endswith("/used") and "/r/" not in p] == []
+    kelp.ok("volume", "rm", "v")
+
+
+def test_what_a_container_plants_does_not_lead_out(kelp, image):
+    """Copying and importing follow no link of the volume, nor of the image."""
+    secret = kelp.work / "secret"
+    secret.mkdir()
+    kelp.ok("run", "--rm", "-v", "v:/v", image, "/bin/sh", "-c", f"ln -s {secret} /v/d; ln -s {secret}/f /v/f")
+    kelp.ok("volume", "import", "v", input=rootfs.write_tar([rootfs.entry("d/x", data="x"), rootfs.entry("f", data="y")]))
+    assert os.listdir(secret) == []
+    archive = rootfs.oci_archive([rootfs.probe_tar(kelp.program("probe"), [
+        rootfs.entry("evil", "symlink", target=str(secret)), rootfs.entry("abs", "symlink", target="/../../../../etc"),
+        rootfs.entry("loop", "symlink", target="loop")])], name="evil:1")[0]
+    kelp.ok("load", "-q", input=archive)
+    (secret / "host").write_text("host's")
+    for path, there in (("/evil", []), ("/abs", ["group", "passwd"]), ("/evil/../evil", [])):
+        kelp.ok("create", "-v", f"w{len(path)}:{path}", "evil:1", "probe", "true")
+        files = os.listdir(kelp.root / "volumes" / f"w{len(path)}" / "_data")
+        assert sorted(files) == there, path
+    kelp.fails("create", "-v", "loop:/loop", "evil:1", "probe", "true", code=125)
+
+
 # ---- tiers -------------------------------------------------------------------------------------
 
 
