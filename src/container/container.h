@@ -124,3 +124,33 @@ int container_filter_parse(const struct dirs *d, char *const *filters,
 bool container_filter_match(const struct container_filter *f, struct container *c);
 struct container_filter *container_filter_free(struct container_filter *f);
 DEFINE_CLEANUP(struct container_filter *, container_filter_free);
+
+/* ---- its files (changes.c, commit.c) ---- */
+
+struct container_job {
+        void (*progress)(void *arg, const char *item, uint64_t done, uint64_t total); /* NULL ok */
+        void (*warning)(void *arg, const char *text);                                 /* NULL ok */
+        void *arg;
+};
+/* What it has changed against its image: Docker's kinds ('A', 'C', 'D') and absolute names, in order. Costs what has changed. Mount points
+ * that a start has made are no changes. ERR_UNSUPPORTED: it has no image. */
+typedef int (*container_change_fn)(void *arg, char kind, const char *path, struct err **reterr);
+int container_changes(const struct dirs *d, struct container *c, container_change_fn fn, void *arg,
+                      struct err **reterr);
+/* All its files as an archive, without what is mounted. */
+int container_export(const struct dirs *d, struct container *c, int out_fd,
+                     const struct container_job *job, struct err **reterr);
+
+struct container_commit_opts {
+        const char *author, *message; /* NULL: none */
+        const struct strv *changes;   /* Dockerfile instructions */
+        const char *name;             /* formatted reference; NULL: none */
+        bool docker;                  /* Docker's manifest instead of OCI's */
+        bool squash;                  /* one layer, with everything in it */
+        /* Stop its processes meanwhile. @pause_wanted: that they cannot be stopped is an error, not a warning. */
+        bool pause, pause_wanted;
+};
+/* Makes an image of what it has written. *ret_id: "sha256:…", owned by the caller. */
+int container_commit(const struct dirs *d, struct container *c,
+                     const struct container_commit_opts *o, const struct container_job *job,
+                     char **ret_id, struct err **reterr);

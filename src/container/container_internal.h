@@ -115,3 +115,8 @@ void container_io_close(struct container_io *io);
 /* Docker's HostConfig, every field present: the defaults, then what was asked. Caller owns. */
 struct json_object *inspect_host_config(const struct container *c);
 struct json_object *inspect_network_settings(const struct container *c);
+
+/* ---- changes.c ---- */
+/* kelp-image's description of a container (image_protocol.h). *ret_fd: what to give it as input, or -EBADF. @compare: the layers are needed. */
+int container_source(const struct dirs *d, struct container *c, bool compare,
+                     struct json_object **ret, int *ret_fd, struct err **reterr);

@@ -39,6 +39,9 @@ static const struct {
     {"remove-trees", tool_remove_trees},
     {"volume-fill", tool_volume_fill},
     {"volume-import", tool_volume_import},
+    {"changes", tool_changes},
+    {"export", tool_export},
+    {"commit", tool_commit},
 };
 
 static int read_request(struct tool *t, struct err **reterr)

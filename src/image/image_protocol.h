@@ -32,6 +32,15 @@
  *                 the image lacks; no layers: input is the root directory
  *   volume-import {"volume":name, "what":S}  input: the archive
  *   remove-trees  {"names":[entry of tmp/]}
+ *
+ * A container is described by {"container":id, "driver":S, "now":S, "dirs":[S], "layers":[name], "uid":[…], "gid":[…], "mounts":[S], "fresh"?:B}:
+ * its own directory and those of its layers (lowest first), relative to the data root; container → U; absolute names of mount points; fresh:
+ * never mounted. Without "now" the input is the directory.
+ *   changes       {container} output: for each a letter (A, C, D), the absolute name, a NUL
+ *   export        {container} output: an archive
+ *   commit        {container, "image"?:"sha256:…", "config":Docker's Config, "createdBy":S, "changes"?:[S], "author"?:S, "message"?:S,
+ *                  "docker"?:B, "squash"?:B, "name"?:formatted reference}
+ *                 → {"id":"sha256:…"}
  */
 #define IMAGE_PROGRAM     "kelp-image"
 #define IMAGE_FD_INPUT    0

@@ -93,8 +93,7 @@ int unpack_record(struct unpack *u, const char *path, const struct unpack_attr *
 
 /* ---- extended attributes ---- */
 
-/* Names that mean something inside a container and that it may have. */
-static bool xattr_is_kept(const char *name)
+bool layer_xattr_is_kept(const char *name)
 {
         if (str_starts(name, "user."))
                 return !whiteout_is_own_xattr(name);
@@ -199,7 +198,7 @@ static int set_xattrs(struct unpack *u, const struct unpack_place *p, const stru
         int fd = p->fd, r = 0;
 
         for (size_t i = 0; r == 0 && i < a->n_xattrs; i++) {
-                if (!xattr_is_kept(a->xattrs[i].name))
+                if (!layer_xattr_is_kept(a->xattrs[i].name))
                         continue;
                 if (!S_ISREG(p->type) && !S_ISDIR(p->type)) { /* the kernel has none there */
                         xattr_lost(u, a->xattrs[i].name);
@@ -236,7 +235,7 @@ static void drop_inherited_acl(const struct unpack_place *p)
 
 static bool copy_wants(const char *name, bool keep_own)
 {
-        return xattr_is_kept(name) || (keep_own && whiteout_is_own_xattr(name));
+        return layer_xattr_is_kept(name) || (keep_own && whiteout_is_own_xattr(name));
 }
 
 int layer_copy_xattrs(int from, int to, bool keep_own)

@@ -104,6 +104,8 @@ int unpack_record(struct unpack *u, const char *path, const struct unpack_attr *
 int unpack_later_times(struct unpack *u, const char *path, const struct unpack_attr *a,
                        struct err **reterr);
 int unpack_write_times(struct unpack *u, struct err **reterr);
+/* Names that mean something inside a container and that it may have. */
+bool layer_xattr_is_kept(const char *name);
 /* Copies the extended attributes of @from to @to; either may be O_PATH. 0 or -errno. */
 int layer_copy_xattrs(int from, int to, bool keep_own);
 /* The same for what is copied from a lower layer; u->info says afterwards what came along. */

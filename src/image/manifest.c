@@ -368,20 +368,42 @@ static struct json_object *build_descriptor(const char *type, const char *digest
         return d;
 }
 
-char *manifest_build(const char *config_digest, uint64_t config_size,
-                     const struct manifest_layer *layers, size_t n)
+static char *build(const char *manifest_type, const char *config_type, const char *config_digest,
+                   uint64_t config_size, const struct manifest_layer *layers, size_t n)
 {
         AUTO_JSON *doc = json_object_new_object();
         struct json_object *array;
 
         json_add_int(doc, "schemaVersion", 2);
-        json_add_string(doc, "mediaType", MEDIA_OCI_MANIFEST);
+        json_add_string(doc, "mediaType", manifest_type);
         json_object_object_add(doc, "config",
-                               build_descriptor(MEDIA_OCI_CONFIG, config_digest, config_size));
+                               build_descriptor(config_type, config_digest, config_size));
         array = json_array(doc, "layers");
         for (size_t i = 0; i < n; i++)
                 json_object_array_add(array, build_descriptor(layers[i].media_type,
                                                               layers[i].digest, layers[i].size));
         return xstrdup(json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
                                                                JSON_C_TO_STRING_NOSLASHESCAPE));
+}
+
+char *manifest_build(const char *config_digest, uint64_t config_size,
+                     const struct manifest_layer *layers, size_t n)
+{
+        return build(MEDIA_OCI_MANIFEST, MEDIA_OCI_CONFIG, config_digest, config_size, layers, n);
+}
+
+char *manifest_build_docker(const char *config_digest, uint64_t config_size,
+                            const struct manifest_layer *layers, size_t n)
+{
+        return build(MEDIA_DOCKER_MANIFEST, MEDIA_DOCKER_CONFIG, config_digest, config_size, layers,
+                     n);
+}
+
+const char *manifest_layer_type(const char *media_type, bool docker)
+{
+        if (str_ends(media_type, "gzip"))
+                return docker ? MEDIA_DOCKER_LAYER ".gzip" : MEDIA_OCI_LAYER "+gzip";
+        if (str_ends(media_type, "zstd"))
+                return docker ? MEDIA_DOCKER_LAYER ".zstd" : MEDIA_OCI_LAYER "+zstd";
+        return docker ? MEDIA_DOCKER_LAYER : MEDIA_OCI_LAYER;
 }

@@ -86,9 +86,17 @@ struct manifest_layer {
         const char *media_type, *digest;
         uint64_t size;
 };
-#define MEDIA_OCI_MANIFEST "application/vnd.oci.image.manifest.v1+json"
-#define MEDIA_OCI_INDEX    "application/vnd.oci.image.index.v1+json"
-#define MEDIA_OCI_CONFIG   "application/vnd.oci.image.config.v1+json"
-#define MEDIA_OCI_LAYER    "application/vnd.oci.image.layer.v1.tar"
+#define MEDIA_OCI_MANIFEST    "application/vnd.oci.image.manifest.v1+json"
+#define MEDIA_OCI_INDEX       "application/vnd.oci.image.index.v1+json"
+#define MEDIA_OCI_CONFIG      "application/vnd.oci.image.config.v1+json"
+#define MEDIA_OCI_LAYER       "application/vnd.oci.image.layer.v1.tar"
+#define MEDIA_DOCKER_MANIFEST "application/vnd.docker.distribution.manifest.v2+json"
+#define MEDIA_DOCKER_CONFIG   "application/vnd.docker.container.image.v1+json"
+#define MEDIA_DOCKER_LAYER    "application/vnd.docker.image.rootfs.diff.tar"
 char *manifest_build(const char *config_digest, uint64_t config_size,
                      const struct manifest_layer *layers, size_t n);
+/* The same as Docker's own kind of manifest. */
+char *manifest_build_docker(const char *config_digest, uint64_t config_size,
+                            const struct manifest_layer *layers, size_t n);
+/* The media type for a layer that has @media_type in some manifest. */
+const char *manifest_layer_type(const char *media_type, bool docker);

@@ -62,3 +62,6 @@ int tool_flatten(struct tool *t, struct err **reterr);
 int tool_volume_import(struct tool *t, struct err **reterr);
 int tool_volume_fill(struct tool *t, struct err **reterr);
 int tool_remove_trees(struct tool *t, struct err **reterr);
+int tool_changes(struct tool *t, struct err **reterr);
+int tool_export(struct tool *t, struct err **reterr);
+int tool_commit(struct tool *t, struct err **reterr);
