@@ -63,14 +63,14 @@ static int print_change(void *arg, char kind, const char *path, struct err **ret
 static int print_json(struct printing *p, struct err **reterr)
 {
         AUTO_JSON *o = json_object_new_object();
-        AUTO_STRBUF text = {0};
+        const char *text;
 
         for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
                 if (json_object_array_length(p->lists[i]) > 0)
                         json_object_object_add(o, kinds[i].key, json_object_get(p->lists[i]));
-        output_json(&text, o, 0);
-        strbuf_add(&text, "\n");
-        return output_text(text.data, text.len, reterr);
+        text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
+                                                     JSON_C_TO_STRING_NOSLASHESCAPE);
+        return output_printf(reterr, "%s\n", text);
 }
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)

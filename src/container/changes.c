@@ -232,5 +232,8 @@ int container_export(const struct dirs *d, struct container *c, int out_fd,
                 job.arg = j->arg;
                 r = image_job_run(d, &job, NULL, reterr);
         }
-        return r < 0 ? err_wrap(reterr, r, "export container '%s'", c->name) : 0;
+        if (r < 0)
+                return err_wrap(reterr, r, "export container '%s'", c->name);
+        container_event(d, c, "export", NULL);
+        return 0;
 }

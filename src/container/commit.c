@@ -81,5 +81,10 @@ int container_commit(const struct dirs *d, struct container *c,
                 fill_request(request, c, o);
                 r = run(d, request, job, ret_id, reterr);
         }
-        return r < 0 ? err_wrap(reterr, r, "commit container '%s'", c->name) : 0;
+        if (r < 0)
+                return err_wrap(reterr, r, "commit container '%s'", c->name);
+        container_event(d, c, "commit",
+                        (const char *const[]){"comment", o->message, "imageID", *ret_id, "imageRef",
+                                              o->name, NULL});
+        return 0;
 }
