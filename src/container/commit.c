@@ -84,7 +84,7 @@ int container_commit(const struct dirs *d, struct container *c,
         if (r < 0)
                 return err_wrap(reterr, r, "commit container '%s'", c->name);
         container_event(d, c, "commit",
-                        (const char *const[]){"comment", o->message, "imageID", *ret_id, "imageRef",
-                                              o->name, NULL});
+                        (const char *const[]){"imageID", *ret_id, "comment",
+                                              o->message ? o->message : "", NULL});
         return 0;
 }
