@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One string as the value of -v, --mount and --tmpfs; what is accepted must be something that the launcher can hold in the root. */
+/* One string as the value of -v, --mount and --tmpfs, and as the options of a volume, line by line; what is accepted must be something that the launcher can hold in the root. */
 #include "fuzz.h"
 
 #include "base/alloc.h"
 #include "base/err.h"
 #include "spec/options.h"
+#include "volume/volume.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,27 @@ static void check(int r, struct run_mount *m, struct err *e)
                 abort();
         if (r >= 0 && m->type == RUN_MOUNT_TMPFS && m->source)
                 abort();
+        if (r >= 0 && m->subpath && (m->subpath[0] == '/' || strncmp(m->subpath, "../", 3) == 0))
+                abort();
         if (r >= 0)
                 run_mount_release(m);
+        (void)err_free(e);
+}
+
+/* What comes out of it is for the launcher as well. */
+static void check_volume(const struct strv *options)
+{
+        struct volume_mount m = {0};
+        struct err *e = NULL;
+        int r = volume_mount_parse(options, &m, &e);
+
+        if ((r < 0) != (e != NULL))
+                abort();
+        if (r >= 0 && (m.kind == VOLUME_KIND_BIND) != (m.device != NULL))
+                abort();
+        if (m.device && m.device[0] != '/')
+                abort();
+        volume_mount_release(&m);
         (void)err_free(e);
 }
 
@@ -30,6 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
             run_mount_parse_tmpfs,
         };
         AUTO_FREE char *s = xstrndup((const char *)data, n);
+        AUTO_STRV lines = {0};
 
         for (size_t i = 0; i < ARRAY_SIZE(parsers); i++) {
                 struct run_mount m = {0};
@@ -38,5 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
                 check(r, &m, e);
         }
+        strv_split(&lines, s, '\n');
+        check_volume(&lines);
         return 0;
 }

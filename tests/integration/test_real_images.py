@@ -56,6 +56,42 @@ def test_postgresql_answers_sql_through_exec(debian_kelp):
     assert "shut down" in debian_kelp("logs", "pg").err + debian_kelp("logs", "pg").out
 
 
+POSTGRES = ("PATH=$(echo /usr/lib/postgresql/*/bin):$PATH; D=/var/lib/postgresql/data; "
+            "test -e $D/PG_VERSION || initdb -D $D --auth=trust >/dev/null; "
+            "exec postgres -D $D -k /tmp -c listen_addresses=127.0.0.1")
+
+
+def test_databases_keep_their_data_in_volumes(debian_kelp, debian_tar):
+    """PostgreSQL and Redis as their own users, in volumes that are filled from the image; the containers go, the image is replaced."""
+    kelp = debian_kelp
+
+    def start(image):
+        kelp.ok("run", "-d", "--name", "pg", "-u", "postgres", "-v", "pgdata:/var/lib/postgresql", image, "bash", "-c", POSTGRES)
+        kelp.ok("run", "-d", "--name", "cache", "-u", "redis", "-v", "cache:/var/lib/redis", image, "redis-server",
+                "--dir", "/var/lib/redis", "--appendonly", "yes", "--bind", "127.0.0.1")
+        wait_for(lambda: kelp("exec", "pg", "psql", "-h", "/tmp", "-c", "select 1").rc == 0, 60, "PostgreSQL answers")
+        wait_for(lambda: kelp("exec", "cache", "redis-cli", "ping").out.strip() == "PONG", 30, "Redis answers")
+
+    def remove():
+        kelp.ok("stop", "-t", "30", "pg", "cache")
+        kelp.ok("rm", "-v", "pg", "cache")
+
+    start(IMAGE)
+    kelp.ok("exec", "pg", "psql", "-h", "/tmp", "-c", "create table kept as select generate_series(1, 100) n")
+    assert kelp.ok("exec", "cache", "redis-cli", "set", "kept", "yes") == "OK"
+    kelp.fails("volume", "rm", "-f", "pgdata", code=1, match="volume is in use")
+    remove()
+    kelp.ok("import", "-q", debian_tar, "debian:next", timeout=300)
+    assert kelp.ok("image", "inspect", "--format", "{{.Id}}", "debian:next") != \
+        kelp.ok("image", "inspect", "--format", "{{.Id}}", IMAGE)
+    start("debian:next")
+    assert kelp.ok("exec", "pg", "psql", "-h", "/tmp", "-Atc", "select sum(n) from kept") == "5050"
+    assert kelp.ok("exec", "cache", "redis-cli", "get", "kept") == "yes"
+    remove()
+    kelp.ok("volume", "rm", "pgdata", "cache")
+    kelp.ok("rmi", "debian:next")
+
+
 def test_nginx_answers_on_loopback(debian_kelp):
     serve(debian_kelp, "web", "nginx", "-g", "daemon off;")
     fetch = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:8080/').read().decode(), end='')"
