@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/progress.h"
+#include "cli/target.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
 #include "container/volumes.h"
@@ -79,4 +80,47 @@ const struct verb verb_volume_import = {
     .max_operands = 2,
     .completes = {COMPLETE_VOLUME, COMPLETE_FILE},
     .run = import,
+};
+
+/* ---- export ---- */
+
+static const struct opt export_opts[] = {
+    {"output", 'o', OPT_STRING, F(output), "FILE", "Write to this file"},
+    {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show no progress"},
+    {0},
+};
+static const struct opt_section export_sections[] = {{export_opts, NULL, 0, false}, {0}};
+
+static int export(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        const struct archive_args *a = args;
+        AUTO(target_release) struct target target = TARGET_NONE;
+        struct volumes_job job = {.progress = progress_show, .warning = progress_warn};
+        struct progress p;
+        struct dirs *d;
+        int r;
+
+        if ((r = cli_dirs(cli, &d, reterr)) < 0 ||
+            (r = target_open(a->output, "name a file in it", &target, reterr)) < 0)
+                return r;
+        progress_init(&p, "Exporting", !a->quiet);
+        job.arg = &p;
+        r = volumes_export(d, operands->v[0], target.fd, &job, reterr);
+        progress_end(&p);
+        if (r < 0)
+                return err_wrap(reterr, r, "export volume '%s'", operands->v[0]);
+        return target_finish(&target, reterr);
+}
+
+const struct verb verb_volume_export = {
+    .names = {"volume export"},
+    .group = VERB_GROUP_SYSTEM,
+    .operands = "VOLUME",
+    .summary = "Write the files of a volume to a tar archive or standard output",
+    .sections = export_sections,
+    .args_size = sizeof(struct archive_args),
+    .min_operands = 1,
+    .max_operands = 1,
+    .completes = {COMPLETE_VOLUME, COMPLETE_NONE},
+    .run = export,
 };

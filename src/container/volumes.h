@@ -41,6 +41,11 @@ struct volumes_job {
 int volumes_import(const struct dirs *d, const char *name, int in, const char *what,
                    const struct volumes_job *job, struct err **reterr);
 
+/* Its files as a tar, written to @out; owners are those of a container with the default map. While containers run it is what they have at the time, file by
+ * file. ERR_BUSY when it was removed or imported into meanwhile. */
+int volumes_export(const struct dirs *d, const char *name, int out, const struct volumes_job *job,
+                   struct err **reterr);
+
 /* Bytes on disk of each of @names, in that order (UINT64_MAX: it is gone); hard-linked files count once. Inside U where need be. Caller
  * owns *ret. */
 int volumes_size(const struct dirs *d, const struct strv *names, uint64_t **ret,

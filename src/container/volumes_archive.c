@@ -12,6 +12,7 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* The locks of the containers that have it: none of them runs, and none is started meanwhile. */
 struct held {
@@ -64,6 +65,15 @@ static int check_kind(const struct dirs *d, const char *name, struct err **reter
                        m.device);
 }
 
+static void set_job(struct image_job *run, const struct volumes_job *job)
+{
+        if (!job)
+                return;
+        run->progress = job->progress;
+        run->warning = job->warning;
+        run->arg = job->arg;
+}
+
 int volumes_import(const struct dirs *d, const char *name, int in, const char *what,
                    const struct volumes_job *job, struct err **reterr)
 {
@@ -83,11 +93,36 @@ int volumes_import(const struct dirs *d, const char *name, int in, const char *w
         json_add_string(request, "what", what);
         run.request = request;
         run.in_fd = in;
-        if (job) {
-                run.progress = job->progress;
-                run.warning = job->warning;
-                run.arg = job->arg;
-        }
+        set_job(&run, job);
         r = image_job_run(d, &run, NULL, reterr);
         return r < 0 ? r : volume_first_use_done(d, name, lock, reterr);
+}
+
+int volumes_export(const struct dirs *d, const char *name, int out, const struct volumes_job *job,
+                   struct err **reterr)
+{
+        AUTO_JSON *request = json_object_new_object();
+        struct image_job run = IMAGE_JOB_INIT("export");
+        AUTO_FREE char *path = NULL;
+        struct stat before, after;
+        int r = check_kind(d, name, reterr);
+
+        if (r < 0)
+                return r;
+        path = volume_relative_path(name);
+        if (fstatat(d->root_fd, path, &before, AT_SYMLINK_NOFOLLOW) < 0)
+                return err_sys(reterr, errno, "open its files");
+        json_add_string(request, "now", path);
+        json_add_string(request, "driver", "copy"); /* a plain tree */
+        run.request = request;
+        run.out_fd = out;
+        set_job(&run, job);
+        r = image_job_run(d, &run, NULL, reterr);
+        if (r < 0)
+                return r;
+        /* A reader needs no lock; it is told when what it read was taken away. */
+        if (fstatat(d->root_fd, path, &after, AT_SYMLINK_NOFOLLOW) < 0 ||
+            after.st_ino != before.st_ino || after.st_dev != before.st_dev)
+                return err_new(reterr, ERR_BUSY, "it was removed or replaced meanwhile");
+        return 0;
 }

@@ -390,6 +390,21 @@ def test_import(kelp, image):
     kelp.fails("volume", "import", "m", input=tar, code=125, match="it is in memory")
 
 
+def test_export(kelp, image):
+    kelp.ok("run", "--rm", "-v", "v:/data", image, "/bin/sh", "-c", "mkfifo /data/fifo; chmod 0 /data/sub; touch /data/.wh.x")
+    want = listing(kelp, image, "/x", "-v", "v:/x")
+    kelp.ok("volume", "export", "-o", kelp.work / "v.tar", "v")
+    members = {m.name.rstrip("/"): m for m in tarfile.open(kelp.work / "v.tar")}
+    assert members["file"].uid == 999 and members["file"].mode == 0o640 and ".wh.x" in members
+    assert members["hard"].islnk() and members["fifo"].isfifo() and members["sub/deep"].uid == 5
+    piped = kelp.execute(["sh", "-c", f"{kelp.program('kelp')} volume create w && {kelp.program('kelp')} volume export v | "
+                          f"{kelp.program('kelp')} volume import w -"])
+    assert piped.rc == 0, piped
+    assert listing(kelp, image, "/x", "-v", "w:/x") == want
+    kelp.fails("volume", "export", "-o", kelp.work / "no.tar", "nope", code=125, match="no such volume")
+    assert not (kelp.work / "no.tar").exists()
+
+
 @pytest.mark.parametrize("entries", [
     [("up", "symlink", "/"), ("up/escaped", "file", "x")],
     [("up", "symlink", "../../../../.."), ("up/escaped", "file", "x")],
