@@ -239,6 +239,23 @@ def test_two_containers_race_for_one_new_volume(kelp, image):
         assert all(p.returncode == 0 for p in racing)
 
 
+def test_removal_races_with_creation(kelp, busybox):
+    """Whoever gets a container has its volume; whoever is told that it was removed has removed it."""
+    for n in range(8):
+        kelp.ok("volume", "create", "r")
+        makers = [kelp.popen("create", "--name", f"c{n}-{i}", "-v", "r:/r", busybox, "sh", "-c", "touch /r/f") for i in range(3)]
+        removers = [kelp.popen("volume", "rm", "r") for _ in range(3)]
+        for p in makers + removers:
+            p.wait(timeout=60)
+        assert all(p.returncode == 0 for p in makers), [p.stderr.read() for p in makers]
+        assert kelp.json("volume", "inspect", "r")[0]["Name"] == "r"
+        for i in range(3):
+            kelp.ok("start", "-a", f"c{n}-{i}")
+        kelp.fails("volume", "rm", "r", code=1, match="in use")
+        kelp.ok("rm", *(f"c{n}-{i}" for i in range(3)))
+        kelp.ok("volume", "rm", "r")
+
+
 def test_volumes_from(kelp, image):
     kelp.ok("create", "--name", "data", "-v", "named:/n", "-v", f"{kelp.work}:/host", "-v", "/anon", image, "true")
     show = ["/bin/sh", "-c", "touch /n/f /anon/f /vol/f && grep -c -E ' /(n|anon|vol|host) ' /proc/mounts"]
