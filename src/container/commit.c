@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* commit — the container's side of it: what it was asked to be, and its processes at rest. */
+#include "base/dirs.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "container/container_internal.h"
@@ -69,18 +70,74 @@ static int run(const struct dirs *d, struct json_object *request, const struct c
         return r;
 }
 
+/* ---- at rest meanwhile ---- */
+
+static int pause_start(const struct dirs *d, const struct container *c, struct container_io *io,
+                       struct err **reterr)
+{
+        struct monitor_spawn m = {.attach = true, .request_fd = -EBADF};
+        int r;
+
+        strv_add(&m.argv, MONITOR_PROGRAM);
+        strv_add(&m.argv, "pause");
+        strv_add(&m.argv, d->root);
+        strv_add(&m.argv, c->id);
+        r = monitor_spawn(&m, io, reterr);
+        strv_release(&m.argv);
+        return r;
+}
+
+/* Its processes go on as soon as the descriptor is closed, so even when we are killed. */
+static void pause_end(struct container_io *io)
+{
+        io->attach_fd = fd_close(io->attach_fd);
+        if (io->status_fd >= 0)
+                (void)container_await_exit(io, NULL);
+        container_io_close(io);
+}
+
+static int pause_if_asked(const struct dirs *d, const struct container *c,
+                          const struct container_commit_opts *o, const struct container_job *job,
+                          struct container_io *io, struct err **reterr)
+{
+        AUTO_ERR struct err *e = NULL;
+        AUTO_FREE char *text = NULL;
+        int r;
+
+        if (!o->pause || c->status != CONTAINER_RUNNING)
+                return 0;
+        r = pause_start(d, c, io, &e);
+        /* It has ended meanwhile: more at rest it cannot be. */
+        if (r >= 0 || err_kind(e) == ERR_BUSY)
+                return 0;
+        if (o->pause_wanted) {
+                r = err_move(reterr, r, &e);
+                r = err_wrap(reterr, r, "stop its processes meanwhile");
+                return err_hint(reterr, r, "--pause=false does without");
+        }
+        text = xasprintf("its processes go on meanwhile, and may change what is read: %s",
+                         err_message(e));
+        if (job->warning)
+                job->warning(job->arg, text);
+        return 0;
+}
+
 int container_commit(const struct dirs *d, struct container *c,
                      const struct container_commit_opts *o, const struct container_job *job,
                      char **ret_id, struct err **reterr)
 {
+        struct container_io io = {-EBADF, -EBADF};
         AUTO_CLOSE int in = -EBADF;
         AUTO_JSON *request = NULL;
         int r = container_source(d, c, true, &request, &in, reterr);
 
+        if (r >= 0)
+                r = pause_if_asked(d, c, o, job, &io, reterr);
         if (r >= 0) {
                 fill_request(request, c, o);
                 r = run(d, request, job, ret_id, reterr);
         }
+        pause_end(&io);
         if (r < 0)
                 return err_wrap(reterr, r, "commit container '%s'", c->name);
         container_event(d, c, "commit",

@@ -20,8 +20,9 @@
 
 static int usage(void)
 {
-        (void)fprintf(stderr, "kelp-monitor is started by kelp: run|exec|size ROOT ID, remove ROOT "
-                              "NAME…, usage ROOT PATH…\n");
+        (void)fprintf(stderr,
+                      "kelp-monitor is started by kelp: run|exec|pause|size ROOT ID, remove ROOT "
+                      "NAME…, usage ROOT PATH…\n");
         return 125;
 }
 
@@ -104,6 +105,8 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[1], "exec") == 0 && argc == 4 && str_is_hex(argv[3], 64))
                 return monitor_exec(argv[2], argv[3]);
+        if (strcmp(argv[1], "pause") == 0 && argc == 4 && str_is_hex(argv[3], 64))
+                return monitor_pause(argv[2], argv[3]);
         if (strcmp(argv[1], "size") == 0 && argc == 4 && str_is_hex(argv[3], 64))
                 return monitor_size(argv[2], argv[3]);
         if (strcmp(argv[1], "usage") == 0)

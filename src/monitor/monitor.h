@@ -25,6 +25,7 @@ int monitor_run(const struct run_args *a);
 int monitor_exec(const char *root, const char *id);
 int monitor_remove(const char *root, char *const *names);
 int monitor_size(const char *root, const char *id);
+int monitor_pause(const char *root, const char *id);
 /* Prints the bytes on disk of every path below the data root, a line each. */
 int monitor_usage(const char *root, char *const *paths);
 

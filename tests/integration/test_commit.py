@@ -284,6 +284,68 @@ def test_files_that_change_meanwhile(kelp, busybox):
     kelp.ok("kill", "c")
 
 
+# ---- pausing ----
+
+
+def states(kelp):
+    """State letters of the container's processes, ours left out."""
+    return [p[1] for p in kelp.user.processes().values() if not p[0].startswith("kelp") and p[1] != "Z"]
+
+
+BUSY = "while :; do sleep 0.01; done"
+
+
+def start_big_commit(kelp, busybox):
+    """A container that runs, and a commit of it that takes a while."""
+    kelp.ok("run", "-d", "--name", "c", busybox, "sh", "-c", f"dd if=/dev/zero of=/big bs=1M count=300 2>/dev/null; touch /ready; {BUSY}",
+            timeout=120)
+    wait_for(lambda: "A /ready" in diff(kelp, "c"), 60)
+    process = kelp.popen("commit", "--pause", "c", "i")
+    wait_for(lambda: states(kelp) and set(states(kelp)) == {"T"}, what="everything stopped")
+    return process
+
+
+def test_pause(kelp, busybox):
+    process = start_big_commit(kelp, busybox)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    wait_for(lambda: "T" not in states(kelp))
+    assert kelp.ok("exec", "c", "echo", "alive") == "alive"
+    assert kelp.ok("run", "--rm", "i", "stat", "-c", "%s", "/big") == str(300 << 20)
+    kelp.ok("kill", "c")
+
+
+@pytest.mark.parametrize("who", ["kelp", "pause 1", "pause 2", "kelp-image"])
+def test_a_killed_commit_lets_go(kelp, busybox, who):
+    """Whoever is killed: the container goes on, and there is no half image."""
+    kelp.garbage = True
+    process = start_big_commit(kelp, busybox)
+    if who == "kelp":
+        victims = [process.pid]
+    elif who == "kelp-image":
+        victims = [pid for pid, p in kelp.processes().items() if p[0] == "kelp-image"]
+    else:
+        victims = sorted(pid for pid, p in kelp.processes().items() if " pause " in p[2])[int(who[-1]) - 1:][:1]
+    for pid in victims:
+        os.kill(pid, signal.SIGKILL)
+    process.communicate(timeout=120)
+    wait_for(lambda: "T" not in states(kelp), 30, what="the container goes on")
+    assert kelp.ok("exec", "c", "echo", "alive") == "alive"
+    if kelp("image", "inspect", "i").rc == 0:  # it was done already
+        assert kelp.ok("run", "--rm", "i", "stat", "-c", "%s", "/big") == str(300 << 20)
+    kelp.ok("commit", "c", "i")
+    kelp.ok("kill", "c")
+
+
+def test_no_pause_with_others_processes(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--pid", "host", busybox, "sleep", "1000")
+    assert "PID namespace" in kelp.fails("commit", "--pause", "c", "i", match="--pause=false").err
+    result = kelp("commit", "c", "i")
+    assert result.rc == 0 and "go on meanwhile" in result.err
+    assert kelp("commit", "--pause=false", "c", "i").err == ""
+    kelp.ok("kill", "c")
+
+
 # ---- export ----
 
 
