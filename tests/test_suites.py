@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """
 Everything that is not written in Python, as pytest cases, so that one summary counts all: the tests of each build variant that
-meson knows (lint, unit, fuzz replay), and the part of the integration tests that runs against the sanitizers' build.
+meson knows (lint, unit, fuzz replay), and the integration tests against the sanitizers' build.
 
 KELP_VARIANTS names the build directories below the checkout (bootstrap sets it). Each suite runs once, when its first case is asked for.
 """
@@ -46,28 +46,40 @@ def meson_results(variant):
     return results, run.stdout[-3000:] + run.stderr[-3000:]
 
 
-@functools.lru_cache(maxsize=None)
-def collect(directory):
-    """Ids of the integration tests marked "sanitizer"."""
-    out = subprocess.run([sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "--collect-only", "-q", "-m",
-                          "sanitizer", directory], capture_output=True, text=True, cwd=SOURCE / "tests",
-                         env={**os.environ, "KELP_VARIANTS": ""}, check=False)
-    return [line for line in out.stdout.splitlines() if "::" in line]
+# The files of integration tests that run against the sanitizers' build as well, but for what is marked "slow". Left out are those whose subject is not
+# our programs' memory: what runs containers of other images for minutes, and completion by shells.
+NOT_SANITIZED = {"test_real_images", "test_bootstrap", "test_completion", "test_kill"}
+
+
+def sanitized_files():
+    return sorted(f.stem for f in (SOURCE / "tests" / "integration").glob("test_*.py") if f.stem not in NOT_SANITIZED)
+
+
+def run_integration(arguments, **environment):
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    return subprocess.run([sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-q", "-p", "no:xdist", "-m", SANITIZED_MARKS,
+                           *arguments], capture_output=True, text=True, cwd=SOURCE / "tests", stdin=subprocess.DEVNULL, timeout=3000,
+                          env={**kept, "KELP_VARIANTS": "", **environment}, check=False)
+
+
+SANITIZED_MARKS = "not slow and not unsanitized"
 
 
 @functools.lru_cache(maxsize=None)
-def sanitizer_results(variant):
-    """{(file, name): element of the JUnit report}."""
+def collect():
+    """[(file, name)] of the tests for the sanitizers."""
+    out = run_integration(["--collect-only", *(f"integration/{f}.py" for f in sanitized_files())])
+    ids = [line.split("::", 1) for line in out.stdout.splitlines() if "::" in line]
+    return [(pathlib.Path(file).stem, name) for file, name in ids]
+
+
+@functools.lru_cache(maxsize=None)
+def sanitizer_results(variant, file):
+    """({name: element of the JUnit report}, output) of one file's tests."""
     with tempfile.TemporaryDirectory() as tmp:
         report = pathlib.Path(tmp) / "report.xml"
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
-        environment.update(KELP_BUILD_DIR=str(SOURCE / variant), KELP_VARIANTS="")
-        run = subprocess.run([sys.executable, "-m", "pytest", "-c", "pytest.ini", "--rootdir", ".", "-q", "-m", "sanitizer", "-p",
-                              "no:xdist", f"--junitxml={report}", "integration"], capture_output=True, text=True, cwd=SOURCE / "tests",
-                             env=environment, stdin=subprocess.DEVNULL, timeout=3000, check=False)
-        cases = {}
-        for case in xml.parse(report).getroot().iter("testcase"):
-            cases[(case.get("classname").split(".")[-1], case.get("name"))] = case
+        run = run_integration([f"--junitxml={report}", f"integration/{file}.py"], KELP_BUILD_DIR=str(SOURCE / variant))
+        cases = {case.get("name"): case for case in xml.parse(report).getroot().iter("testcase")}
         return cases, run.stdout[-3000:]
 
 
@@ -77,8 +89,10 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("meson_case", cases, ids=[f"{v}-{n}" for v, n in cases])
     if "sanitizer_case" in metafunc.fixturenames:
         variants = [v for v in VARIANTS if "asan" in v]
-        cases = [(v, test) for v in variants for test in collect("integration")]
-        metafunc.parametrize("sanitizer_case", cases, ids=[f"{v}-{t.split('/')[-1]}" for v, t in cases])
+        # A file is one run, and so one worker's.
+        cases = [pytest.param((v, file, name), id=f"{v}-{file}::{name}", marks=pytest.mark.xdist_group(f"{v}-{file}"))
+                 for v in variants for file, name in collect()]
+        metafunc.parametrize("sanitizer_case", cases)
 
 
 @pytest.mark.xdist_group("suites")
@@ -92,14 +106,11 @@ def test_meson(meson_case):
     assert entry["result"] in ("OK", "EXPECTEDFAIL"), f"{entry['result']}\n{entry.get('stdout', '')[-6000:]}\n{entry.get('stderr', '')[-6000:]}"
 
 
-@pytest.mark.xdist_group("suites")
 def test_sanitized(sanitizer_case):
-    variant, test = sanitizer_case
-    results, log = sanitizer_results(variant)
-    key = (test.split("::")[0].split("/")[-1].removesuffix(".py"), test.split("::", 1)[1])
-    assert key in results, log
-    case = results[key]
-    for child in case:
+    variant, file, name = sanitizer_case
+    results, log = sanitizer_results(variant, file)
+    assert name in results, log
+    for child in results[name]:
         if child.tag in ("failure", "error"):
             pytest.fail(f"{child.get('message', '')[:500]}\n{(child.text or '')[-8000:]}", pytrace=False)
         if child.tag == "skipped":

@@ -329,10 +329,11 @@ static struct view view_of_both(const struct walk_opts *o, int *fds)
 {
         struct view v = o->now;
 
-        memcpy(fds, o->now.fds, o->now.n * sizeof(int));
+        for (size_t i = 0; i < o->now.n; i++)
+                fds[i] = o->now.fds[i];
         if (o->now.n == 1 && !o->whole) {
-                memcpy(fds + 1, o->old.fds, o->old.n * sizeof(int));
-                v.n += o->old.n;
+                for (size_t i = 0; i < o->old.n; i++)
+                        fds[v.n++] = o->old.fds[i];
         }
         v.fds = fds;
         return v;

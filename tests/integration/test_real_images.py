@@ -109,7 +109,6 @@ def test_redis(debian_kelp):
     assert debian_kelp.ok("exec", "-u", "redis", "redis", "id", "-un") == "redis"
 
 
-@pytest.mark.sanitizer
 def test_python(shell):
     assert shell("python3 -c 'import ssl, sqlite3, ctypes, multiprocessing as m; "
                  "print(sum(m.Pool(2).map(int, [\"1\", \"2\"])), ssl.OPENSSL_VERSION[:7])'") == "3 OpenSSL"
