@@ -8,10 +8,17 @@
 #include "cli/verb.h"
 #include "container/container.h"
 #include "image/image_query.h"
+#include "volume/volume.h"
 
 #include <string.h>
 
-enum inspect_type { INSPECT_ANY, INSPECT_CONTAINER, INSPECT_IMAGE };
+enum inspect_type {
+        INSPECT_ANY,
+        INSPECT_CONTAINER,
+        INSPECT_IMAGE,
+        INSPECT_VOLUME,
+        INSPECT_TYPE_COUNT
+};
 
 struct inspect_args {
         char *format, *type;
@@ -24,8 +31,8 @@ static const struct opt opts[] = {
     {0},
 };
 static const struct opt type_opts[] = {
-    {"type", 0, OPT_STRING, F(type), "TYPE", "container or image only",
-     .values = "container image"},
+    {"type", 0, OPT_STRING, F(type), "TYPE", "container, image or volume only",
+     .values = "container image volume"},
     {0},
 };
 #undef F
@@ -42,29 +49,49 @@ static int inspect_container(const struct dirs *d, const char *name, bool size,
         return r < 0 ? r : container_inspect(d, c, size, ret, reterr);
 }
 
+static int inspect_volume(const struct dirs *d, const char *name, struct json_object **ret,
+                          struct err **reterr)
+{
+        AUTO(volume_freep) struct volume *v = NULL;
+        int r = volume_load(d, name, &v, reterr);
+
+        if (r >= 0)
+                *ret = volume_inspect(d, v);
+        return r;
+}
+
+static int inspect_as(const struct dirs *d, const struct inspect_args *a, enum inspect_type type,
+                      const char *name, struct json_object **ret, struct err **reterr)
+{
+        if (type == INSPECT_CONTAINER)
+                return inspect_container(d, name, a->size, ret, reterr);
+        if (type == INSPECT_IMAGE)
+                return image_inspect(d, name, ret, reterr);
+        return inspect_volume(d, name, ret, reterr);
+}
+
 static int inspect_one(const struct dirs *d, const struct inspect_args *a, enum inspect_type type,
                        const char *name, struct json_object **ret, struct err **reterr)
 {
-        AUTO_ERR struct err *first = NULL;
-        AUTO_ERR struct err *second = NULL;
         int r;
 
-        if (type == INSPECT_IMAGE)
-                return image_inspect(d, name, ret, reterr);
-        if (type == INSPECT_CONTAINER)
-                return inspect_container(d, name, a->size, ret, reterr);
-        r = inspect_container(d, name, a->size, ret, &first);
-        if (r >= 0)
-                return r;
-        if (err_kind(first) != ERR_NOT_FOUND)
-                return err_move(reterr, r, &first);
-        r = image_inspect(d, name, ret, &second);
-        if (r >= 0)
-                return r;
-        if (err_kind(second) != ERR_NOT_FOUND)
-                return err_move(reterr, r, &second);
-        r = err_new(reterr, ERR_NOT_FOUND, "no such container or image: %s", name);
-        return err_hint(reterr, r, "'kelp ps -a' and 'kelp images' list what there is");
+        if (type != INSPECT_ANY)
+                return inspect_as(d, a, type, name, ret, reterr);
+        for (type = INSPECT_CONTAINER; type < INSPECT_TYPE_COUNT; type++) {
+                AUTO_ERR struct err *e = NULL;
+
+                /* A name of an image is none that a volume can have, which is no reason to complain about it. */
+                if (type == INSPECT_VOLUME && volume_check_name(name, NULL) < 0)
+                        break;
+                r = inspect_as(d, a, type, name, ret, &e);
+                if (r >= 0)
+                        return r;
+                if (err_kind(e) != ERR_NOT_FOUND)
+                        return err_move(reterr, r, &e);
+        }
+        r = err_new(reterr, ERR_NOT_FOUND, "no such container, image or volume: %s", name);
+        return err_hint(reterr, r,
+                        "'kelp ps -a', 'kelp images' and 'kelp volume ls' list what there is");
 }
 
 /* What was found is printed, and what was not is reported behind it: exit code 1, as scripts that test for existence expect. */
@@ -98,8 +125,10 @@ static int inspect_all(struct cli *cli, const struct inspect_args *a, enum inspe
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
-        static const char *const types[] = {
-            [INSPECT_ANY] = "", [INSPECT_CONTAINER] = "container", [INSPECT_IMAGE] = "image"};
+        static const char *const types[] = {[INSPECT_ANY] = "",
+                                            [INSPECT_CONTAINER] = "container",
+                                            [INSPECT_IMAGE] = "image",
+                                            [INSPECT_VOLUME] = "volume"};
         const struct inspect_args *a = args;
 
         for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
@@ -107,7 +136,8 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                         return inspect_all(cli, a, (enum inspect_type)t, operands, reterr);
         }
         return err_new(reterr, ERR_USAGE,
-                       "option '--type': unknown type '%s': expected container or image", a->type);
+                       "option '--type': unknown type '%s': expected container, image or volume",
+                       a->type);
 }
 
 static int run_container(struct cli *cli, void *args, const struct strv *operands,
@@ -120,7 +150,7 @@ const struct verb verb_inspect = {
     .names = {"inspect"},
     .group = VERB_GROUP_CONTAINER,
     .operands = "NAME [NAME...]",
-    .summary = "Show everything about containers or images as JSON",
+    .summary = "Show everything about containers, images or volumes as JSON",
     .sections = sections,
     .args_size = sizeof(struct inspect_args),
     .min_operands = 1,

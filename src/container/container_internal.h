@@ -16,6 +16,7 @@
 #define CONFIG_MAX      (4U * 1024 * 1024)
 #define CONFIG_FORMAT   1
 #define MONITOR_PROGRAM "kelp-monitor"
+#define RUNTIME_NAME    "kelp" /* HostConfig.Runtime: what launches containers is part of Kelp */
 
 /* ---- names.c ---- */
 int name_check(const char *name, struct err **reterr);
@@ -112,8 +113,10 @@ int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err 
 void container_io_close(struct container_io *io);
 
 /* ---- inspect_*.c ---- */
-/* Docker's HostConfig, every field present: the defaults, then what was asked. Caller owns. */
-struct json_object *inspect_host_config(const struct container *c);
+/* Docker's HostConfig and Config, every field present: the defaults, then what was asked; and what Docker had in other places
+ * before. Caller owns. */
+struct json_object *inspect_host_config(const struct container *c, const struct spec *s);
+struct json_object *inspect_config(const struct container *c, struct json_object *host);
 struct json_object *inspect_network_settings(const struct container *c);
 
 /* ---- changes.c ---- */

@@ -30,6 +30,22 @@ static void add_set(struct json_object *o, const char *key, const struct strv *v
                 (void)json_object(set, v->v[i]);
 }
 
+/* The image's, and the anonymous ones of -v; --mount and -v NAME:… stand in HostConfig. */
+static void add_volumes(const struct creation *k, struct json_object *c)
+{
+        AUTO_STRV volumes = {0};
+
+        strv_copy(&volumes, &k->config.volumes);
+        for (size_t i = 0; i < k->o->n_mounts; i++) {
+                const struct run_mount *m = &k->o->mounts[i];
+
+                if (m->type == RUN_MOUNT_VOLUME && m->create_source && !m->source &&
+                    !strv_contains(&volumes, m->target))
+                        strv_add(&volumes, m->target);
+        }
+        add_set(c, "Volumes", &volumes);
+}
+
 static void add_command(struct creation *k, struct json_object *c)
 {
         const struct run_options *o = k->o;
@@ -115,7 +131,7 @@ static void add_config(struct creation *k, struct json_object *c)
         add_command(k, c);
         add_health(k, c);
         json_add_string(c, "Image", o->image ? o->image : "");
-        add_set(c, "Volumes", &k->config.volumes);
+        add_volumes(k, c);
         json_add_string(c, "WorkingDir",
                         o->workdir          ? o->workdir
                         : k->config.workdir ? k->config.workdir

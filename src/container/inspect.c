@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "container/container_internal.h"
+#include "image/image_query.h"
 #include "image/store.h"
 #include "monitor/record.h"
 
@@ -94,7 +95,17 @@ static void add_exec_ids(int dir_fd, struct json_object *o)
         (void)json_object_object_add(o, "ExecIDs", ids);
 }
 
-static void add_graph_driver(const struct dirs *d, const struct container *c, struct json_object *o)
+/* The mount lies in the container's own namespace: from outside its processes are the way to it, and without one there is none. */
+static void add_merged(const struct container *c, struct json_object *data)
+{
+        bool runs = c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED;
+        AUTO_FREE char *path = runs ? xasprintf("/proc/%d/root", (int)c->process.pid) : xstrdup("");
+
+        json_add_string(data, "MergedDir", path);
+}
+
+static void add_graph_driver(const struct dirs *d, const struct container *c, const struct spec *s,
+                             struct json_object *o)
 {
         struct json_object *g = json_object(o, "GraphDriver"), *data, *driver = NULL;
         const char *name;
@@ -103,12 +114,20 @@ static void add_graph_driver(const struct dirs *d, const struct container *c, st
         name = driver ? json_object_get_string(driver) : "";
         json_add_string(g, "Name", name);
         data = json_object(g, "Data");
-        if (strcmp(name, "overlay") == 0 || strcmp(name, "fuse-overlayfs") == 0) {
+        if (s->root_kind == SPEC_ROOT_LAYERS) {
+                AUTO_FREE char *lower = store_lower_dirs(d, &s->layers, s->layers.n);
+
+                json_add_string(data, "LowerDir", lower);
+                add_merged(c, data);
                 add_file(d, c, data, "UpperDir", "upper");
                 add_file(d, c, data, "WorkDir", "work");
-        } else if (strcmp(name, "copy") == 0) {
-                add_file(d, c, data, "RootDir", "rootfs");
+                return;
         }
+        if (strcmp(name, "copy") == 0)
+                add_file(d, c, data, "RootDir", "rootfs");
+        else
+                json_add_string(data, "RootDir", s->root_path);
+        add_merged(c, data);
 }
 
 /* Most containers hold nothing that is closed to us; the others are measured inside U. */
@@ -155,10 +174,27 @@ static int add_size(const struct dirs *d, struct container *c, struct json_objec
         return 0;
 }
 
-/* Volumes are stored by their place in the data root, which can be moved. */
+static void add_old_volume(struct json_object *m, struct json_object *volumes,
+                           struct json_object *writable)
+{
+        struct json_at at = json_root(m, "Mounts");
+        const char *source = NULL, *destination = NULL;
+        bool rw = false;
+
+        if (json_opt_string(&at, "Source", &source, NULL) < 0 ||
+            json_opt_string(&at, "Destination", &destination, NULL) < 0 || !destination ||
+            json_opt_bool(&at, "RW", &rw, NULL) < 0)
+                return;
+        json_add_string(volumes, destination, source ? source : "");
+        json_add_bool(writable, destination, rw);
+}
+
+/* Volumes are stored by their place in the data root, which can be moved. Volumes and VolumesRW are what Docker had before Mounts. */
 static void add_mounts(const struct dirs *d, const struct container *c, struct json_object *o)
 {
         struct json_object *list = json_array(o, "Mounts"), *from = NULL;
+        struct json_object *volumes = json_object(o, "Volumes"),
+                           *writable = json_object(o, "VolumesRW");
         size_t n;
 
         if (!json_object_object_get_ex(c->config, "Mounts", &from) ||
@@ -176,8 +212,21 @@ static void add_mounts(const struct dirs *d, const struct container *c, struct j
 
                         json_add_string(m, "Source", path);
                 }
+                add_old_volume(m, volumes, writable);
                 (void)json_object_array_add(list, m);
         }
+}
+
+static void add_image_descriptor(const struct dirs *d, const struct container *c,
+                                 struct json_object *o)
+{
+        AUTO(image_freep) struct image *image = NULL;
+        struct json_object *descriptor = NULL;
+
+        if (*c->image_id && store_resolve(d, c->image_id, &image, NULL) >= 0)
+                descriptor = image_descriptor(d, image);
+        if (descriptor)
+                (void)json_object_object_add(o, "ImageManifestDescriptor", descriptor);
 }
 
 int container_inspect(const struct dirs *d, struct container *c, bool size,
@@ -185,11 +234,16 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
 {
         AUTO_JSON *o = json_object_new_object();
         AUTO_FREE char *name = xasprintf("/%s", c->name);
+        AUTO(spec_freep) struct spec *s = NULL;
+        struct json_object *host;
         char time[CLOCK_RFC3339_MAX];
         int dir = container_dir(d, c, reterr), r;
 
         if (dir < 0)
                 return dir;
+        r = container_read_spec(dir, &s, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "container '%s'", c->name);
         json_add_string(o, "Id", c->id);
         json_add_string(o, "Created", time_text(c->created_ns, time));
         copy_key(o, "Path", c->config);
@@ -203,21 +257,24 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
         json_add_string(o, "Name", name);
         json_add_int(o, "RestartCount", 0);
         copy_key(o, "Driver", c->config);
+        json_add_string(o, "ExecDriver", RUNTIME_NAME);
         json_add_string(o, "Platform", "linux");
         json_add_string(o, "MountLabel", "");
         json_add_string(o, "ProcessLabel", "");
         json_add_string(o, "AppArmorProfile", "");
         add_exec_ids(dir, o);
-        (void)json_object_object_add(o, "HostConfig", inspect_host_config(c));
-        add_graph_driver(d, c, o);
+        host = inspect_host_config(c, s);
+        (void)json_object_object_add(o, "HostConfig", host);
+        add_graph_driver(d, c, s, o);
         if (size) {
                 r = add_size(d, c, o, reterr);
                 if (r < 0)
                         return r;
         }
         add_mounts(d, c, o);
-        copy_key(o, "Config", c->config);
+        (void)json_object_object_add(o, "Config", inspect_config(c, host));
         (void)json_object_object_add(o, "NetworkSettings", inspect_network_settings(c));
+        add_image_descriptor(d, c, o);
         *ret = TAKE_PTR(o);
         return 0;
 }

@@ -6,6 +6,7 @@
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/json.h"
+#include "base/path.h"
 #include "base/str.h"
 #include "image/digest.h"
 #include "image/reference.h"
@@ -101,7 +102,7 @@ static void add_last_tag(const struct dirs *d, struct json_object *o, const stru
                         last ? clock_format(last, text) : CLOCK_ZERO);
 }
 
-static void add_descriptor(const struct dirs *d, struct json_object *o, const struct image *i)
+struct json_object *image_descriptor(const struct dirs *d, const struct image *i)
 {
         AUTO_FREE char *data = NULL;
         AUTO_JSON *doc = NULL;
@@ -111,14 +112,38 @@ static void add_descriptor(const struct dirs *d, struct json_object *o, const st
 
         if (store_blob_read(d, i->manifest_digest, &data, &n, NULL) < 0 ||
             json_parse(data, n, "manifest", &doc, NULL) < 0)
-                return;
+                return NULL;
         struct json_at root = json_root(doc, "manifest");
         (void)json_opt_string(&root, "mediaType", &type, NULL);
-        out = json_object(o, "Descriptor");
+        out = json_object_new_object();
         json_add_string(out, "mediaType",
                         type ? type : "application/vnd.oci.image.manifest.v1+json");
         json_add_string(out, "digest", i->manifest_digest);
         json_add_uint(out, "size", n);
+        return out;
+}
+
+/* The topmost layer is what the image has written, those below are what it stands on. It is mounted nowhere. */
+static void add_graph_driver(const struct dirs *d, struct json_object *o, const struct image *i)
+{
+        struct json_object *graph = json_object(o, "GraphDriver"), *data;
+        AUTO_STRV paths = {0};
+        size_t n = i->layers.n;
+
+        for (size_t k = 0; k < n; k++)
+                strv_addf(&paths, STORE_LAYERS "/%s/fs", i->layers.v[k]);
+        data = json_object(graph, "Data");
+        if (n > 0) {
+                AUTO_FREE char *lower = store_lower_dirs(d, &paths, n - 1);
+                AUTO_FREE char *upper = path_join(d->root, paths.v[n - 1]);
+
+                if (n > 1)
+                        json_add_string(data, "LowerDir", lower);
+                json_add_string(data, "MergedDir", "");
+                json_add_string(data, "UpperDir", upper);
+                json_add_string(data, "WorkDir", "");
+        }
+        json_add_string(graph, "Name", "overlay");
 }
 
 int image_inspect(const struct dirs *d, const char *name, struct json_object **ret,
@@ -127,7 +152,7 @@ int image_inspect(const struct dirs *d, const char *name, struct json_object **r
         AUTO(image_freep) struct image *i = NULL;
         AUTO_JSON *config = NULL;
         AUTO_JSON *o = NULL;
-        struct json_object *graph;
+        struct json_object *descriptor;
         char created[CLOCK_RFC3339_MAX];
         int r;
 
@@ -141,20 +166,24 @@ int image_inspect(const struct dirs *d, const char *name, struct json_object **r
         copy_string(o, "Comment", config, "comment");
         json_add_string(o, "Created",
                         i->created_ns ? clock_format(i->created_ns, created) : CLOCK_ZERO);
-        json_add_string(o, "DockerVersion", "");
+        /* Of images that a builder of the old kind has made. */
+        copy(o, "Container", config, "container");
+        copy(o, "ContainerConfig", config, "container_config");
+        copy_string(o, "DockerVersion", config, "docker_version");
         copy_string(o, "Author", config, "author");
         add_config(o, config);
         json_add_string(o, "Architecture", i->architecture);
         copy(o, "Variant", config, "variant");
         json_add_string(o, "Os", i->os);
+        copy(o, "OsVersion", config, "os.version");
         json_add_uint(o, "Size", i->size);
         json_add_uint(o, "VirtualSize", i->size);
-        graph = json_object(o, "GraphDriver");
-        json_object_object_add(graph, "Data", NULL);
-        json_add_string(graph, "Name", "overlay");
+        add_graph_driver(d, o, i);
         add_root_fs(o, config);
         add_last_tag(d, o, i);
-        add_descriptor(d, o, i);
+        descriptor = image_descriptor(d, i);
+        if (descriptor)
+                json_object_object_add(o, "Descriptor", descriptor);
         *ret = TAKE_PTR(o);
         return 0;
 }

@@ -16,6 +16,8 @@ struct json_object;
 /* GET /images/{name}/json. ERR_NOT_FOUND when there is none. Caller owns *ret. */
 int image_inspect(const struct dirs *d, const char *name, struct json_object **ret,
                   struct err **reterr);
+/* mediaType, digest and size of its manifest. Caller owns; NULL: the manifest is not there. */
+struct json_object *image_descriptor(const struct dirs *d, const struct image *i);
 /* GET /images/{name}/history: array, newest first, of {Id, Created (seconds), CreatedBy, Tags, Size, Comment}. */
 int image_history(const struct dirs *d, const char *name, struct json_object **ret,
                   struct err **reterr);

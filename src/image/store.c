@@ -358,6 +358,18 @@ int store_manifest(const struct dirs *d, const struct image *i, struct json_obje
         return r < 0 ? err_wrap(reterr, r, "manifest of image %.19s", i->id) : 0;
 }
 
+char *store_lower_dirs(const struct dirs *d, const struct strv *layers, size_t n)
+{
+        AUTO_STRBUF b = {0};
+
+        for (size_t i = n; i > 0; i--) {
+                AUTO_FREE char *path = path_join(d->root, layers->v[i - 1]);
+
+                strbuf_addf(&b, "%s%s", i == n ? "" : ":", path);
+        }
+        return strbuf_take(&b);
+}
+
 int store_layer_path(const struct dirs *d, const char *name, const struct id_map *uid,
                      const struct id_map *gid, char **ret, struct err **reterr)
 {

@@ -321,7 +321,7 @@ def test_inspect(kelp, probe):
     assert kelp.json("inspect", "--format", "json", "cc")["Name"] == "/cc"
     assert kelp.json("inspect", probe)[0]["Id"].startswith("sha256:")
     result = kelp("inspect", "nosuch")
-    assert (result.rc, json.loads(result.out)) == (1, []) and "no such container or image: nosuch" in result.err
+    assert (result.rc, json.loads(result.out)) == (1, []) and "no such container, image or volume: nosuch" in result.err
     result = kelp("inspect", "cc", "nosuch")
     assert result.rc == 1 and len(json.loads(result.out)) == 1
     assert kelp("inspect", "--type", "image", "cc").rc == 1
