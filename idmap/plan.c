@@ -38,8 +38,9 @@ static int parse_keep_option(const char *part, struct idmap_request *r, struct e
         uint32_t id;
 
         if (!is_uid && !str_starts(part, "gid="))
-                return err_new(reterr, ERR_USAGE,
-                               "--userns keep-id: unknown option '%s' (uid=N, gid=N)", part);
+                return err_new(
+                    reterr, ERR_USAGE,
+                    "--userns keep-id: unknown option '%s' (uid=N, gid=N, or image alone)", part);
         if (parse_u32(part + 4, &id) < 0 || id == ID_NONE)
                 return err_new(reterr, ERR_USAGE, "--userns keep-id: '%s' is no valid id", part);
         if (is_uid)
@@ -79,7 +80,7 @@ static int parse_mode(const char *userns, struct idmap_request *r, struct err **
         else
                 return err_hint(reterr,
                                 err_new(reterr, ERR_USAGE, "--userns: unknown mode '%s'", userns),
-                                "use private, host, keep-id or keep-id:uid=N,gid=N");
+                                "use private, host, keep-id, keep-id:uid=N,gid=N or keep-id:image");
         return 0;
 }
 

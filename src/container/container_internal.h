@@ -68,6 +68,7 @@ struct creation {
         struct image_config config;
         struct spec *spec;
         char *driver;
+        char *userns; /* --userns as it came to be; NULL: not asked for, or another container's */
         struct strv joins;            /* "pid:<id>", … */
         struct json_object *doc;      /* config.json */
         struct id_map to_uid, to_gid; /* container → the caller's namespace */
@@ -80,6 +81,9 @@ struct creation {
 };
 int creation_spec(struct creation *k,
                   struct err **reterr); /* create_spec.c: spec and everything of this host in it */
+/* create_userns.c: the maps of its user namespace; @o is k->o as it is meant. */
+int creation_ids(struct creation *k, const struct run_options *o, const struct idmap_userns *u,
+                 struct err **reterr);
 int creation_mounts(struct creation *k, struct err **reterr); /* create_mounts.c: mounts */
 /* create_volumes.c: the volumes, held until creation_volumes_release(); overlays of mounts. Behind creation_spec(). */
 int creation_volumes(struct creation *k, struct err **reterr);

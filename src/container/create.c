@@ -228,6 +228,7 @@ static void creation_release(struct creation *k)
         image_config_release(&k->config);
         k->spec = spec_free(k->spec);
         free(k->driver);
+        free(k->userns);
         strv_release(&k->joins);
         creation_volumes_release(k);
         id_map_release(&k->to_uid);

@@ -213,7 +213,7 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
         add_word(host, "IpcMode", o->ipc);
         add_word(host, "PidMode", o->pid);
         add_word(host, "UTSMode", o->uts);
-        add_word(host, "UsernsMode", o->userns);
+        add_word(host, "UsernsMode", k->userns ? k->userns : o->userns);
         if (o->shm_size)
                 json_add_uint(host, "ShmSize", o->shm_size);
         if (o->init)

@@ -12,6 +12,7 @@
 #include "base/io.h"
 #include "base/parse.h"
 #include "container/container_internal.h"
+#include "image/accounts.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +22,7 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define ACCOUNTS_MAX (1024 * 1024)
-#define NAME_LENGTH  32
+#define NAME_LENGTH 32
 
 /* 1: *ret is the file's text; 0: there is none that we take over; -ENOENT: look in the layer below. */
 static int read_in_layer(int layer, const char *name, char **ret)
@@ -59,22 +59,6 @@ static bool read_in_image(const struct creation *k, const char *name, char **ret
         return false;
 }
 
-/* Whether a line of the file has @text as its field number @field. */
-static bool has_field(const char *file, size_t field, const char *text)
-{
-        AUTO_STRV lines = {0};
-
-        strv_split(&lines, file, '\n');
-        for (size_t i = 0; i < lines.n; i++) {
-                AUTO_STRV fields = {0};
-
-                strv_split(&fields, lines.v[i], ':');
-                if (fields.n > field && strcmp(fields.v[field], text) == 0)
-                        return true;
-        }
-        return false;
-}
-
 /* The caller's name as his session has it, when it can be one in there. */
 static char *pick_name(const char *file, const char *id)
 {
@@ -83,7 +67,7 @@ static char *pick_name(const char *file, const char *id)
 
         if (user && *user && *user != '-' && (*user < '0' || *user > '9') &&
             strlen(user) <= NAME_LENGTH && strspn(user, letters) == strlen(user) &&
-            !has_field(file, 0, user))
+            !accounts_have(file, 0, user))
                 return xstrdup(user);
         return xasprintf("user%s", id);
 }
@@ -96,7 +80,7 @@ static int add_line(struct creation *k, const char *name, const char *id, const 
         size_t n;
 
         if (creation_mounts_over(k, name) || !read_in_image(k, name, &file) ||
-            has_field(file, 2, id))
+            accounts_have(file, 2, id))
                 return 0;
         account = pick_name(file, id);
         n = strlen(file);
@@ -114,7 +98,7 @@ int creation_accounts(struct creation *k, struct err **reterr)
         uint32_t number;
         int r;
 
-        if (!k->o->userns || !str_starts(k->o->userns, "keep-id") || !p->user)
+        if (!k->userns || !str_starts(k->userns, "keep-id") || !p->user)
                 return 0;
         strv_split(&ids, p->user, ':');
         if (ids.n != 2 || parse_u32(ids.v[0], &number) < 0 || parse_u32(ids.v[1], &number) < 0 ||

@@ -123,34 +123,6 @@ static int copy_from(struct creation *k, const char *id, struct err **reterr)
         return 0;
 }
 
-/* ---- ids ---- */
-
-/* Whoever keeps his id wants to be himself inside, as with Podman: unless he, or the image, names a user. */
-static void keep_user(struct spec *s, const struct idmap_request *q)
-{
-        if (!str_empty(s->process.user))
-                return;
-        free(s->process.user);
-        s->process.user = xasprintf("%u:%u", q->keep_uid != ID_NONE ? q->keep_uid : getuid(),
-                                    q->keep_gid != ID_NONE ? q->keep_gid : getgid());
-}
-
-static int plan_ids(struct creation *k, const struct run_options *o, const struct idmap_userns *u,
-                    struct err **reterr)
-{
-        struct idmap_request q = {0};
-        int r = idmap_request_parse(o->userns, o->uidmap.v, o->gidmap.v, &q, reterr);
-
-        if (r < 0)
-                return r;
-        r = idmap_plan(&q, u, getuid(), getgid(), &k->spec->uid_map, &k->spec->gid_map, reterr);
-        k->spec->ns[SPEC_NS_USER].enabled = q.mode != IDMAP_MODE_HOST;
-        if (r >= 0 && q.mode == IDMAP_MODE_KEEP_ID)
-                keep_user(k->spec, &q);
-        idmap_request_release(&q);
-        return r;
-}
-
 /* ---- layers ---- */
 
 /* The layers' directories for the container's maps. Those that have to be made first are added to @missing. */
@@ -283,7 +255,7 @@ int creation_spec(struct creation *k, struct err **reterr)
         if (r >= 0)
                 r = spec_build(&o, &k->config, k->tmp.id, &k->spec, reterr);
         if (r >= 0)
-                r = user_of ? copy_from(k, user_of, reterr) : plan_ids(k, &o, u, reterr);
+                r = user_of ? copy_from(k, user_of, reterr) : creation_ids(k, &o, u, reterr);
         if (r < 0)
                 return r;
         for (size_t i = 0; i < k->joins.n; i++)

@@ -66,7 +66,7 @@ static int read_map(const struct json_at *root, const char *key, const struct id
         return r < 0 ? r : 0;
 }
 
-static int open_layer(const struct tool *t, const char *name, struct err **reterr)
+int tool_open_layer(const struct tool *t, const char *name, struct err **reterr)
 {
         AUTO_FREE char *path = xasprintf(STORE_LAYERS "/%s", name);
         int fd;
@@ -125,7 +125,7 @@ int tool_reown(struct tool *t, struct err **reterr)
         int r = read_owners(t, &o, reterr);
 
         for (size_t i = 0; r >= 0 && i < o.layers.n; i++) {
-                AUTO_CLOSE int fd = open_layer(t, o.layers.v[i], reterr);
+                AUTO_CLOSE int fd = tool_open_layer(t, o.layers.v[i], reterr);
                 char dir[LAYER_DIR_MAX];
 
                 if (tool_interrupted(t) && fd >= 0)
@@ -162,7 +162,7 @@ int tool_flatten(struct tool *t, struct err **reterr)
         r = target = open_target(t, reterr);
         fds = xcalloc(o.layers.n + 1, sizeof(int));
         for (size_t i = 0; r >= 0 && i < o.layers.n; i++) {
-                AUTO_CLOSE int fd = open_layer(t, o.layers.v[i], reterr);
+                AUTO_CLOSE int fd = tool_open_layer(t, o.layers.v[i], reterr);
                 char dir[LAYER_DIR_MAX];
 
                 r = fd < 0 ? fd : reown(t, &o, fd, o.layers.v[i], dir, reterr);

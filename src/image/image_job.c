@@ -204,3 +204,27 @@ int image_job_flatten(const struct dirs *d, const struct strv *layers, const str
         job.request = request;
         return image_job_run(d, &job, NULL, reterr);
 }
+
+int image_job_user(const struct dirs *d, const struct strv *layers, const char *user,
+                   const struct strv *volumes, uint32_t *ret_uid, uint32_t *ret_gid,
+                   struct err **reterr)
+{
+        AUTO_JSON *request = json_object_new_object(), *results = NULL;
+        struct image_job job = IMAGE_JOB_INIT("image-user");
+        struct json_at list, at;
+        int r;
+
+        json_object_object_add(request, "layers", json_from_strv(layers));
+        json_object_object_add(request, "volumes", json_from_strv(volumes));
+        json_add_string(request, "user", user);
+        job.request = request;
+        r = image_job_run(d, &job, &results, reterr);
+        if (r < 0 || json_object_array_length(results) == 0)
+                return r;
+        list = json_root(results, IMAGE_PROGRAM);
+        at = json_elem(&list, 0);
+        if ((r = json_opt_u32(&at, "uid", ret_uid, reterr)) < 0 ||
+            (r = json_opt_u32(&at, "gid", ret_gid, reterr)) < 0)
+                return r;
+        return 1;
+}

@@ -31,6 +31,10 @@ int image_job_remove_trees(const struct dirs *d, const struct strv *names, struc
 /* Makes the variants of layers for containers with these maps (store_layer_path() said -ENOENT). */
 int image_job_reown(const struct dirs *d, const struct strv *layers, const struct id_map *uid,
                     const struct id_map *gid, struct err **reterr);
+/* The ids of whom an image's programs are for (kelp-image's image_user.c): 1; 0: root. @volumes: its VOLUME directories. */
+int image_job_user(const struct dirs *d, const struct strv *layers, const char *user,
+                   const struct strv *volumes, uint32_t *ret_uid, uint32_t *ret_gid,
+                   struct err **reterr);
 /* Storage driver "copy": merges the layers, lowest first, into the empty directory @target (relative to the data root), with the owners
  * that a container with these maps needs. */
 int image_job_flatten(const struct dirs *d, const struct strv *layers, const struct id_map *uid,

@@ -36,6 +36,7 @@ static const struct {
     {"save", tool_save},
     {"reown", tool_reown},
     {"flatten", tool_flatten},
+    {"image-user", tool_image_user},
     {"remove-trees", tool_remove_trees},
     {"volume-fill", tool_volume_fill},
     {"volume-import", tool_volume_import},

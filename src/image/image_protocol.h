@@ -31,6 +31,7 @@
  *   volume-fill   {"volume":name, "path":S, "layers":[directory below the data root, lowest first], "uid":N, "gid":N}  ids in U of an owner, for a path that
  *                 the image lacks; no layers: input is the root directory
  *   volume-import {"volume":name, "what":S}  input: the archive
+ *   image-user    {"layers":[name], "user"?:S, "volumes"?:[absolute name]}  → {"uid":N, "gid":N}, or nothing: it is root's
  *   remove-trees  {"names":[entry of tmp/]}
  *
  * A container is described by {"container":id, "driver":S, "now":S, "dirs":[S], "layers":[name], "uid":[…], "gid":[…], "mounts":[S], "fresh"?:B}:

@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -51,8 +50,9 @@ static int restore_rest(struct reown *w, int fd, mode_t mode, const char *path, 
         return r < 0 ? reown_fail(-r, path, reterr) : 0;
 }
 
-static int reown_node(struct reown *w, const struct recipe_node *n, struct err **reterr)
+static int reown_node(void *arg, const struct recipe_node *n, struct err **reterr)
 {
+        struct reown *w = arg;
         AUTO_CLOSE int fd =
             sys_openat2(w->copy_fd, n->path[0] ? n->path : ".", O_PATH | O_NOFOLLOW, 0, BENEATH);
         bool no_uid, no_gid;
@@ -73,30 +73,6 @@ static int reown_node(struct reown *w, const struct recipe_node *n, struct err *
         return restore_rest(w, fd, mode, n->path, reterr);
 }
 
-static int reown_all(struct reown *w, int layer_fd, struct err **reterr)
-{
-        AUTO(recipe_reader_freep) struct recipe_reader *recipe = NULL;
-        AUTO(recipe_kept_freep) struct recipe_kept *kept = NULL;
-        char moved[2 * PATH_MAX];
-        uint64_t ordinal = 0;
-        int r = recipe_kept_load(layer_fd, &kept, reterr);
-
-        if (r == 0)
-                r = recipe_open(layer_fd, &recipe, reterr);
-        while (r == 0) {
-                struct recipe_record rec;
-
-                r = recipe_next(recipe, &rec, reterr);
-                if (r < 0 || rec.type == RECIPE_END)
-                        break;
-                if (rec.type != RECIPE_NODE)
-                        continue;
-                if (!recipe_kept_find(kept, ordinal++, rec.node.path, moved, sizeof(moved)))
-                        r = reown_node(w, &rec.node, reterr);
-        }
-        return r;
-}
-
 /* 0: published; 1: somebody else was faster. */
 static int make_variant(struct reown *w, int layer_fd, int tmp_fd, const char *tmp_name,
                         const char *name, struct err **reterr)
@@ -114,7 +90,7 @@ static int make_variant(struct reown *w, int layer_fd, int tmp_fd, const char *t
         w->copy_fd = copy;
         r = layer_copy_tree(fs, copy, false, reterr);
         if (r == 0)
-                r = reown_all(w, layer_fd, reterr);
+                r = recipe_each_in_place(layer_fd, reown_node, w, reterr);
         if (r < 0)
                 return r;
         /* Published by its name alone, so its content must be on disk before the name is. */

@@ -60,5 +60,9 @@ int recipe_kept_load(int layer_fd, struct recipe_kept **ret, struct err **reterr
 /* @ordinal: of the NODE record, from 0. NULL: still at its path below fs/; else kept/<k>/…, in @buf of 2 * PATH_MAX. */
 const char *recipe_kept_find(const struct recipe_kept *k, uint64_t ordinal, const char *path,
                              char *buf, size_t size);
+/* Calls @each for every NODE record whose inode is still at its path, in the order of the archive; its failure ends it. */
+int recipe_each_in_place(int layer_fd,
+                         int (*each)(void *arg, const struct recipe_node *n, struct err **reterr),
+                         void *arg, struct err **reterr);
 struct recipe_kept *recipe_kept_free(struct recipe_kept *k);
 DEFINE_CLEANUP(struct recipe_kept *, recipe_kept_free);

@@ -2,6 +2,7 @@
 #include "image/recipe.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -128,4 +129,30 @@ struct recipe_kept *recipe_kept_free(struct recipe_kept *k)
         free(k->v);
         free(k);
         return NULL;
+}
+
+int recipe_each_in_place(int layer_fd,
+                         int (*each)(void *arg, const struct recipe_node *n, struct err **reterr),
+                         void *arg, struct err **reterr)
+{
+        AUTO(recipe_reader_freep) struct recipe_reader *recipe = NULL;
+        AUTO(recipe_kept_freep) struct recipe_kept *kept = NULL;
+        char moved[2 * PATH_MAX];
+        uint64_t ordinal = 0;
+        int r = recipe_kept_load(layer_fd, &kept, reterr);
+
+        if (r == 0)
+                r = recipe_open(layer_fd, &recipe, reterr);
+        while (r == 0) {
+                struct recipe_record rec;
+
+                r = recipe_next(recipe, &rec, reterr);
+                if (r < 0 || rec.type == RECIPE_END)
+                        break;
+                if (rec.type != RECIPE_NODE)
+                        continue;
+                if (!recipe_kept_find(kept, ordinal++, rec.node.path, moved, sizeof(moved)))
+                        r = each(arg, &rec.node, reterr);
+        }
+        return r;
 }

@@ -53,6 +53,9 @@ ssize_t tool_source_read(void *source, void *buf, size_t n);
 int tool_unpack_input(struct tool *t, int dir_fd, const char *what, bool plain,
                       struct layer_result *res, struct err **reterr);
 
+/* flatten.c: layers/<name>. */
+int tool_open_layer(const struct tool *t, const char *name, struct err **reterr);
+
 /* ---- verbs: 0 or < 0 ---- */
 int tool_load(struct tool *t, struct err **reterr);
 int tool_import(struct tool *t, struct err **reterr);
@@ -61,6 +64,7 @@ int tool_reown(struct tool *t, struct err **reterr);
 int tool_flatten(struct tool *t, struct err **reterr);
 int tool_volume_import(struct tool *t, struct err **reterr);
 int tool_volume_fill(struct tool *t, struct err **reterr);
+int tool_image_user(struct tool *t, struct err **reterr);
 int tool_remove_trees(struct tool *t, struct err **reterr);
 int tool_changes(struct tool *t, struct err **reterr);
 int tool_export(struct tool *t, struct err **reterr);

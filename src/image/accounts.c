@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "image/accounts.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/parse.h"
+#include "base/str.h"
+#include "idmap/idmap.h"
+
+bool accounts_have(const char *file, size_t field, const char *text)
+{
+        AUTO_STRV lines = {0};
+
+        strv_split(&lines, file, '\n');
+        for (size_t i = 0; i < lines.n; i++) {
+                AUTO_STRV fields = {0};
+
+                strv_split(&fields, lines.v[i], ':');
+                if (fields.n > field && strcmp(fields.v[field], text) == 0)
+                        return true;
+        }
+        return false;
+}
+
+static bool parse_id(const char *text, uint32_t *ret)
+{
+        return parse_u32(text, ret) == 0 && *ret != ID_NONE;
+}
+
+/* The first line that is @who's, by name or by number; both files have the number third. */
+static bool find_line(const char *file, const char *who, size_t min_fields, struct strv *ret)
+{
+        AUTO_STRV lines = {0};
+        uint32_t number = 0, there;
+        bool numeric = parse_id(who, &number);
+
+        strv_split(&lines, file ? file : "", '\n');
+        for (size_t i = 0; i < lines.n; i++) {
+                strv_release(ret);
+                strv_split(ret, lines.v[i], ':');
+                if (ret->n >= min_fields && *ret->v[0] && parse_id(ret->v[2], &there) &&
+                    (strcmp(ret->v[0], who) == 0 || (numeric && there == number)))
+                        return true;
+        }
+        return false;
+}
+
+int accounts_find(const char *passwd, const char *group, const char *user, uint32_t *ret_uid,
+                  uint32_t *ret_gid)
+{
+        const char *colon = strchr(user, ':');
+        AUTO_FREE char *name = xstrndup(user, colon ? (size_t)(colon - user) : strlen(user));
+        AUTO_STRV line = {0};
+        uint32_t uid = 0, gid = 0;
+
+        if (find_line(passwd, name, 4, &line) && parse_id(line.v[3], &gid))
+                (void)parse_id(line.v[2], &uid);
+        else if (!parse_id(name, &uid))
+                return -ENOENT;
+        if (colon && colon[1]) {
+                if (find_line(group, colon + 1, 3, &line))
+                        (void)parse_id(line.v[2], &gid);
+                else if (!parse_id(colon + 1, &gid))
+                        return -ENOENT;
+        }
+        *ret_uid = uid;
+        *ret_gid = gid;
+        return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#pragma once
+/*
+ * accounts — the texts of an image's /etc/passwd and /etc/group, which may hold anything: a line that does not parse is passed over.
+ * Pure. Who starts a program looks names up in the container itself (launch/user.h); this is for those who stay outside.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define ACCOUNTS_MAX ((size_t)1024 * 1024) /* of either file; a longer one is as none */
+
+/* Whether a line has @text as its field number @field, counted from 0. */
+bool accounts_have(const char *file, size_t field, const char *text);
+/*
+ * The ids of @user: "name", "uid", "name:group", "uid:gid", … Who is only a number and has no line belongs to group 0. NULL for a
+ * file is as an empty one. -ENOENT: no such user or group.
+ */
+int accounts_find(const char *passwd, const char *group, const char *user, uint32_t *ret_uid,
+                  uint32_t *ret_gid);
