@@ -98,7 +98,7 @@ static int ls(struct cli *cli, void *args, const struct strv *operands, struct e
         (void)operands;
         if ((r = output_new(&o, &out, reterr)) < 0 || (r = cli_dirs(cli, &d, reterr)) < 0 ||
             (r = volume_filter_parse(d, a->filters.v, false, &f, reterr)) < 0 ||
-            (r = volume_list(d, &v, &n, reterr)) < 0)
+            (r = volumes_list(d, &v, &n, reterr)) < 0)
                 return r;
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 AUTO_JSON *row = NULL;

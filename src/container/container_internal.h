@@ -87,6 +87,7 @@ int creation_ids(struct creation *k, const struct run_options *o, const struct i
 int creation_mounts(struct creation *k, struct err **reterr); /* create_mounts.c: mounts */
 /* create_volumes.c: the volumes, held until creation_volumes_release(); overlays of mounts. Behind creation_spec(). */
 int creation_volumes(struct creation *k, struct err **reterr);
+void creation_let_volumes_go(struct creation *k); /* of the locks on them */
 void creation_volumes_release(struct creation *k);
 /* create_spec.c: the layers of an image for this container's ids, made when missing; its files as a plain directory below the data root. */
 int creation_layers(struct creation *k, const struct image *image, struct strv *ret,

@@ -183,6 +183,7 @@ static int image_still_there(struct creation *k, struct err **reterr)
         if (!gone)
                 return 0;
         r = removal_commit(k->d, k->tmp.id, k->name, NULL);
+        creation_let_volumes_go(k);
         if (r >= 0)
                 (void)container_tmp_delete(k->d, k->tmp.id, true, NULL);
         return err_new(reterr, ERR_NOT_FOUND, "image '%s' was removed meanwhile", gone);
@@ -266,6 +267,8 @@ int container_create(const struct dirs *d, const struct run_options *o, char ret
         if (r < 0 && !committed && k.tmp.fd >= 0) {
                 /* While we hold the lock the name is ours: no one takes it over under our hands. */
                 removal_unlink_name(d, k.tmp.id, k.name);
+                creation_let_volumes_go(
+                    &k); /* its anonymous ones go with it, and who removes them locks them */
                 (void)container_tmp_delete(d, k.tmp.id, true, NULL);
         }
         creation_release(&k);

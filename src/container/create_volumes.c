@@ -317,10 +317,15 @@ int creation_volumes(struct creation *k, struct err **reterr)
         return r < 0 ? r : make_overlays(k, reterr);
 }
 
-void creation_volumes_release(struct creation *k)
+void creation_let_volumes_go(struct creation *k)
 {
         while (k->n_volume_locks > 0)
                 (void)fd_close(k->volume_locks[--k->n_volume_locks]);
+}
+
+void creation_volumes_release(struct creation *k)
+{
+        creation_let_volumes_go(k);
         free(k->volume_locks);
         for (size_t i = 0; i < k->n_mounts; i++)
                 run_mount_release(&k->mounts[i]);

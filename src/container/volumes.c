@@ -188,6 +188,14 @@ int volumes_size(const struct dirs *d, const struct strv *names, uint64_t **ret,
         return 0;
 }
 
+/* ---- listing ---- */
+
+int volumes_list(const struct dirs *d, struct volume ***ret, size_t *ret_n, struct err **reterr)
+{
+        container_tmp_sweep(d);
+        return volume_list(d, ret, ret_n, reterr);
+}
+
 /* ---- prune ---- */
 
 static int prune_one(const struct dirs *d, const char *name, struct strv *ret, uint64_t *ret_bytes,
@@ -222,10 +230,11 @@ int volumes_prune(const struct dirs *d, bool all, char *const *filters, struct s
         int r = volume_filter_parse(d, filters, true, &f, reterr);
 
         *ret_bytes = 0;
+        /* The list first: what is made after it is not removed. */
+        if (r >= 0)
+                r = volumes_list(d, &v, &n, reterr);
         if (r >= 0)
                 r = volume_used_names(d, &used, reterr);
-        if (r >= 0)
-                r = volume_list(d, &v, &n, reterr);
         for (size_t i = 0; r >= 0 && i < n; i++) {
                 if ((all || f->all || volume_is_anonymous(v[i])) && volume_filter_match(f, v[i]) &&
                     !strv_contains(&used, v[i]->name))

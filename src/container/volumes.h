@@ -26,6 +26,9 @@ bool volume_filter_match(const struct volume_filter *f, const struct volume *v);
 struct volume_filter *volume_filter_free(struct volume_filter *f);
 DEFINE_CLEANUP(struct volume_filter *, volume_filter_free);
 
+/* volume_list(), after what killed commands left has been swept: anonymous volumes whose container is gone are gone too. */
+int volumes_list(const struct dirs *d, struct volume ***ret, size_t *ret_n, struct err **reterr);
+
 /* Removes those that no container has: anonymous ones, or with @all any. @ret: names of the removed; *ret_bytes: what they held on disk. */
 int volumes_prune(const struct dirs *d, bool all, char *const *filters, struct strv *ret,
                   uint64_t *ret_bytes, struct err **reterr);

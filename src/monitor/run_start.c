@@ -280,6 +280,7 @@ static int listen_for_clients(struct run *run, struct err **reterr)
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 16) < 0)
                 return err_sys(reterr, errno, "listen on '%s'", name);
+        FAULT_POINT("monitor-listening");
         return session_listen_take(run->session, TAKE_FD(fd), reterr);
 }
 

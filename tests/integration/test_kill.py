@@ -25,7 +25,7 @@ from harness import wait_for
 
 pytestmark = pytest.mark.slow
 FAULT_BUILD = harness.SOURCE / "build-fault"
-KILLS = int(os.environ.get("KELP_KILLS", "100"))
+KILLS = int(os.environ.get("KELP_KILLS", "1000"))
 
 
 def fault_points():

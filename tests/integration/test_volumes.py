@@ -239,6 +239,12 @@ def test_two_containers_race_for_one_new_volume(kelp, image):
         assert all(p.returncode == 0 for p in racing)
 
 
+def test_a_container_that_is_not_made_leaves_no_volume(kelp, busybox):
+    kelp.ok("create", "--name", "taken", busybox, "true")
+    kelp.fails("create", "--name", "taken", "-v", "/anonymous", busybox, "true", code=125, match="already in use")
+    assert kelp.ok("volume", "ls", "-q") == ""
+
+
 def test_removal_races_with_creation(kelp, busybox):
     """Whoever gets a container has its volume; whoever is told that it was removed has removed it."""
     for n in range(8):
