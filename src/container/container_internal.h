@@ -122,6 +122,8 @@ void container_io_close(struct container_io *io);
  * before. Caller owns. */
 struct json_object *inspect_host_config(const struct container *c, const struct spec *s);
 struct json_object *inspect_config(const struct container *c, struct json_object *host);
+/* What keeps it apart, by property: State (enforced, emulated, absent), Reason, Observed (of the process, not of the description). Caller owns. */
+struct json_object *inspect_isolation(const struct container *c, const struct spec *s);
 struct json_object *inspect_network_settings(const struct container *c);
 
 /* ---- changes.c ---- */

@@ -275,6 +275,7 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
         (void)json_object_object_add(o, "Config", inspect_config(c, host));
         (void)json_object_object_add(o, "NetworkSettings", inspect_network_settings(c));
         add_image_descriptor(d, c, o);
+        (void)json_object_object_add(o, "Isolation", inspect_isolation(c, s));
         *ret = TAKE_PTR(o);
         return 0;
 }
