@@ -192,6 +192,21 @@ static void add_security(const struct run_options *o, struct json_object *host)
                 json_add_pairs(json_object(host, "Sysctls"), &o->sysctls);
 }
 
+/* A container that is joined is named by its id, as Docker does it: it may be called otherwise tomorrow. */
+static void add_mode(const struct creation *k, struct json_object *host, const char *key,
+                     const char *mode, enum spec_ns ns)
+{
+        AUTO_FREE char *prefix = xasprintf("%d:", (int)ns), *with_id = NULL;
+
+        for (size_t i = 0; i < k->joins.n && container_join_target(mode); i++) {
+                if (str_starts(k->joins.v[i], prefix)) {
+                        with_id = xasprintf("container:%s", k->joins.v[i] + strlen(prefix));
+                        mode = with_id;
+                }
+        }
+        add_word(host, key, mode);
+}
+
 int creation_host_config(struct creation *k, struct json_object *host, struct err **reterr)
 {
         const struct run_options *o = k->o;
@@ -201,7 +216,7 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
         add_list(host, "VolumesFrom", &o->volumes_from);
         add_word(host, "VolumeDriver", o->volume_driver);
         add_word(host, "ContainerIDFile", o->cidfile);
-        json_add_string(host, "NetworkMode", o->network ? o->network : "none");
+        add_mode(k, host, "NetworkMode", o->network ? o->network : "none", SPEC_NS_NET);
         if (o->rm)
                 json_add_bool(host, "AutoRemove", true);
         if (o->annotations.n)
@@ -210,9 +225,9 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
         add_list(host, "DnsOptions", &o->dns_options);
         add_list(host, "DnsSearch", &o->dns_search);
         add_list(host, "ExtraHosts", &o->add_hosts);
-        add_word(host, "IpcMode", o->ipc);
-        add_word(host, "PidMode", o->pid);
-        add_word(host, "UTSMode", o->uts);
+        add_mode(k, host, "IpcMode", o->ipc, SPEC_NS_IPC);
+        add_mode(k, host, "PidMode", o->pid, SPEC_NS_PID);
+        add_mode(k, host, "UTSMode", o->uts, SPEC_NS_UTS);
         add_word(host, "UsernsMode", k->userns ? k->userns : o->userns);
         if (o->shm_size)
                 json_add_uint(host, "ShmSize", o->shm_size);
