@@ -33,6 +33,9 @@ int path_mkdir_open(int dirfd, const char *path, mode_t mode, struct err **reter
 /* Removes a whole tree below dirfd/name, never following links and never crossing a mount; directories without permission
  * bits are opened up first. Missing = ok. Works through any depth with bounded descriptors. */
 int path_remove_tree(int dirfd, const char *name, struct err **reterr);
+/* Gives @fd (O_PATH will do), and when it is a directory all below it, to @uid:@gid. No link is followed and no mount entered; what has these
+ * owners already is not touched. The error names the entry. */
+int path_chown_tree(int fd, uid_t uid, gid_t gid, struct err **reterr);
 /* Bytes on disk (st_blocks) and inodes of a tree; each hard-linked inode counts once. */
 int path_usage(int dirfd, const char *name, unsigned long long *ret_bytes,
                unsigned long long *ret_inodes, struct err **reterr);

@@ -2,7 +2,7 @@
 /*
  * Theory of operation
  *
- * Both walks of whole trees (removal, usage) meet trees that a container made and may still be changing: nested deeper
+ * The walks of whole trees (removal, usage, change of owners) meet trees that a container made and may still be changing: nested deeper
  * than PATH_MAX or than our limit of descriptors, full of links, with directories of mode 000, with directories swapped
  * while we look. Hence:
  *
@@ -416,4 +416,82 @@ int path_usage(int dirfd, const char *name, unsigned long long *ret_bytes,
         *ret_bytes = u.bytes;
         *ret_inodes = u.inodes;
         return 0;
+}
+
+/* ---- owners ---- */
+
+struct owner {
+        uid_t uid;
+        gid_t gid;
+};
+
+static int chown_fd(int fd, const struct owner *o)
+{
+        struct stat st;
+
+        if (fstat(fd, &st) < 0)
+                return -errno;
+        if (st.st_uid == o->uid && st.st_gid == o->gid)
+                return 0;
+        return fchownat(fd, "", o->uid, o->gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0 ? -errno
+                                                                                         : 0;
+}
+
+/* By descriptor, so that what is given away is what was met: no link's target, no mount. What vanishes meanwhile is nobody's. */
+static int chown_step(struct walk *w, int dirfd, const char *name, const struct owner *o)
+{
+        AUTO_CLOSE int file = -EBADF;
+        struct stat st;
+        int r = walk_push(w, dirfd, name, &st);
+
+        if (r == 0)
+                return chown_fd(walk_top(w)->fd, o);
+        if (r == -ENOTDIR || r == -ELOOP) {
+                r = file =
+                    sys_openat2(dirfd, name, O_PATH | O_NOFOLLOW, 0,
+                                RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS);
+                if (file >= 0)
+                        r = chown_fd(file, o);
+        }
+        return r == -ENOENT || r == -EXDEV ? 0 : r;
+}
+
+static int chown_walk(struct walk *w, const struct owner *o, struct err **reterr)
+{
+        while (w->depth > 0) {
+                struct walk_level *l = walk_top(w);
+                struct dirent64 *d;
+                int r;
+
+                d = walk_next(w, &r);
+                if (d) {
+                        AUTO_FREE char *name = xstrdup(d->d_name);
+
+                        l->resume = d->d_off;
+                        r = chown_step(w, l->fd, name, o);
+                        if (r < 0)
+                                return err_sys(reterr, -r, "change the owner of '%s'", name);
+                } else if (r == 0) {
+                        r = walk_pop(w);
+                }
+                if (r < 0)
+                        return err_sys(reterr, -r, "read a directory");
+        }
+        return 0;
+}
+
+int path_chown_tree(int fd, uid_t uid, gid_t gid, struct err **reterr)
+{
+        AUTO(walk_release) struct walk w = {0};
+        const struct owner o = {uid, gid};
+        struct stat st;
+        int r = fstat(fd, &st) < 0 ? -errno : 0;
+
+        if (r == 0 && S_ISDIR(st.st_mode))
+                r = walk_push(&w, fd, ".", &st);
+        if (r == 0)
+                r = chown_fd(fd, &o);
+        if (r < 0)
+                return err_sys(reterr, -r, "change its owner");
+        return chown_walk(&w, &o, reterr);
 }

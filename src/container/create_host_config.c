@@ -27,6 +27,8 @@ char *container_bind_text(const struct run_mount *m)
         strbuf_addf(&b, "%s:%s", m->source, m->target);
         for (size_t i = 0; i < m->options.n; i++)
                 strbuf_addf(&b, "%s%s", i == 0 ? ":" : ",", m->options.v[i]);
+        if (m->chown)
+                strbuf_addf(&b, "%sU", m->options.n == 0 ? ":" : ",");
         return strbuf_take(&b);
 }
 

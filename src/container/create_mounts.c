@@ -49,12 +49,6 @@ static int add_users(struct creation *k, struct err **reterr)
                         name_anonymous(m);
                 else if (m->type == RUN_MOUNT_VOLUME)
                         r = volume_check_name(m->source, reterr);
-                if (r >= 0 && m->chown) {
-                        r = err_new(reterr, ERR_UNSUPPORTED, "option 'U'");
-                        (void)err_hint(reterr, r,
-                                       "this version mounts a directory with the owners it has; "
-                                       "see --userns=keep-id");
-                }
                 if (r < 0)
                         return err_wrap(reterr, r, "mount '%s'", m->target);
         }

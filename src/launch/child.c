@@ -277,6 +277,21 @@ static int stage_user(struct child *c)
         return 0;
 }
 
+/* The monitor changes the owners of what is mounted: it may belong to ids that this container has not. */
+static int stage_owners(struct child *c)
+{
+        struct child_report report = {
+            .what = REPORT_USER, .stage = STAGE_OWNERS, .uid = c->user.uid, .gid = c->user.gid};
+        int fds[SYNC_FDS], r;
+
+        if (!c->plan->give_mounts)
+                return 0;
+        r = sync_send(c->sync, &report, NULL, 0);
+        if (r == 0)
+                r = sync_recv(c->sync, &report, fds);
+        return r == 0 && report.what != REPORT_GO_ON ? -EPROTO : r;
+}
+
 /* By no link of /proc, whose way leads by what is open in this process instead of by names. We are in the root directory. */
 static int enter_directory(const char *path)
 {
@@ -407,16 +422,27 @@ static int stage_caps(struct child *c)
 
 /* STAGE_JOIN is not here: another process walks it, child_join_main(). */
 static int (*const stage_functions[STAGE_COUNT])(struct child *) = {
-    [STAGE_FDS] = stage_fds,         [STAGE_SOURCES] = stage_sources,
-    [STAGE_IDMAP] = stage_idmap,     [STAGE_IDENTITY] = stage_identity,
-    [STAGE_ROOT] = stage_root,       [STAGE_MOUNTS] = stage_mounts,
-    [STAGE_SYSCTLS] = stage_sysctls, [STAGE_PATHS] = stage_paths,
-    [STAGE_PIVOT] = stage_pivot,     [STAGE_NAMES] = stage_names,
-    [STAGE_NETWORK] = stage_network, [STAGE_TERMINAL] = child_stage_terminal,
-    [STAGE_USER] = stage_user,       [STAGE_DIRECTORY] = stage_directory,
-    [STAGE_LIMITS] = stage_limits,   [STAGE_IDS] = stage_ids,
-    [STAGE_READY] = stage_ready,     [STAGE_SECCOMP] = stage_seccomp,
-    [STAGE_CAPS] = stage_caps,       [STAGE_EXEC] = child_stage_exec,
+    [STAGE_FDS] = stage_fds,
+    [STAGE_SOURCES] = stage_sources,
+    [STAGE_IDMAP] = stage_idmap,
+    [STAGE_IDENTITY] = stage_identity,
+    [STAGE_ROOT] = stage_root,
+    [STAGE_MOUNTS] = stage_mounts,
+    [STAGE_SYSCTLS] = stage_sysctls,
+    [STAGE_PATHS] = stage_paths,
+    [STAGE_PIVOT] = stage_pivot,
+    [STAGE_NAMES] = stage_names,
+    [STAGE_NETWORK] = stage_network,
+    [STAGE_TERMINAL] = child_stage_terminal,
+    [STAGE_USER] = stage_user,
+    [STAGE_OWNERS] = stage_owners,
+    [STAGE_DIRECTORY] = stage_directory,
+    [STAGE_LIMITS] = stage_limits,
+    [STAGE_IDS] = stage_ids,
+    [STAGE_READY] = stage_ready,
+    [STAGE_SECCOMP] = stage_seccomp,
+    [STAGE_CAPS] = stage_caps,
+    [STAGE_EXEC] = child_stage_exec,
 };
 
 static void child_fail(const struct child *c, enum stage stage, int errnum)

@@ -34,6 +34,7 @@ struct launch_plan {
         bool join_process;     /* joins[0].fd is a pidfd */
         struct rootfs *rootfs; /* NULL when a container's is joined */
 
+        bool give_mounts; /* the option U: some mounts become the user's */
         bool loopback, new_keyring, keep_groups, no_setgroups, no_new_privs;
         char **argv, **envp;
         char *

@@ -31,7 +31,7 @@
 #define STAGES_OF_RUN                                                                              \
         STAGE_FDS, STAGE_SOURCES, STAGE_IDMAP, STAGE_IDENTITY, STAGE_ROOT, STAGE_MOUNTS,           \
             STAGE_SYSCTLS, STAGE_PATHS, STAGE_PIVOT, STAGE_NAMES, STAGE_NETWORK, STAGE_TERMINAL,   \
-            STAGE_USER, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_IDS, STAGE_READY
+            STAGE_USER, STAGE_OWNERS, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_IDS, STAGE_READY
 #define STAGES_OF_EXEC                                                                             \
         STAGE_FDS, STAGE_IDENTITY, STAGE_TERMINAL, STAGE_USER, STAGE_DIRECTORY, STAGE_LIMITS,      \
             STAGE_IDS, STAGE_READY
@@ -354,6 +354,8 @@ int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct laun
         r = rootfs_new(s, data_root, &p->rootfs, reterr);
         if (r < 0)
                 return r;
+        for (size_t i = 0; i < s->n_mounts; i++)
+                p->give_mounts = p->give_mounts || s->mounts[i].chown;
         *ret = TAKE_PTR(p);
         return 0;
 }

@@ -310,6 +310,22 @@ static int spawn_maps(struct spawn *s, struct err **reterr)
         return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? receive_failed(r, reterr) : 0;
 }
 
+/* Between the child's stages: it waits for the answer. */
+static int give_mounts(struct spawn *s, const struct child_report *report, struct err **reterr)
+{
+        struct child_report go = {.what = REPORT_GO_ON, .stage = STAGE_OWNERS};
+        int r;
+
+        if (!s->plan->give_mounts)
+                return err_sys(reterr, EPROTO, "hear from the container's first process");
+        r = rootfs_give_mounts(s->plan->spec, rootfs_child_plan(s->plan->rootfs)->data_root,
+                               report->uid, report->gid, reterr);
+        if (r < 0)
+                return r;
+        r = sync_send(s->sock, &go, NULL, 0);
+        return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? receive_failed(r, reterr) : 0;
+}
+
 /* Until EOF after NEXT_IS_EXEC. */
 static int spawn_follow(struct spawn *s, struct err **reterr)
 {
@@ -326,6 +342,13 @@ static int spawn_follow(struct spawn *s, struct err **reterr)
                 if (report.what == REPORT_FAILED) {
                         close_fds(fds);
                         return report_failed(&report, reterr);
+                }
+                if (report.what == REPORT_USER && !ready) {
+                        close_fds(fds);
+                        r = give_mounts(s, &report, reterr);
+                        if (r < 0)
+                                return r;
+                        continue;
                 }
                 if (report.what != REPORT_NEXT_IS_EXEC || ready) {
                         close_fds(fds);

@@ -23,6 +23,7 @@ static const struct {
     [STAGE_NETWORK] = {"network", "bring up the loopback interface"},
     [STAGE_TERMINAL] = {"terminal", "open a terminal"},
     [STAGE_USER] = {"user", "look up"},
+    [STAGE_OWNERS] = {"owners", "give mounts to the user"},
     [STAGE_DIRECTORY] = {"directory", "change to directory"},
     [STAGE_LIMITS] = {"limits", "set"},
     [STAGE_IDS] = {"ids", "change ids to"},

@@ -11,7 +11,9 @@
  *                    ◀── JOINED{pid, pidfd} ──  only when namespaces are joined: from the process in between, which then ends
  *                                               descriptors, sources
  *   writes the maps  ───── GO_IDMAP ──▶         identity, root, mounts, sysctls, paths, pivot, names, network,
- *                                               terminal, user, directory, limits, ids, parent death
+ *                                               terminal, user
+ *                    ◀── USER{uid, gid} ──────  only when a mount is to be given to that user
+ *   changes owners     ───── GO_ON ──▶           directory, limits, ids, parent death
  *                    ◀── NEXT_IS_EXEC{terminal, keeper} or FAILED{stage, errno, object, detail}
  *                                               seccomp, capabilities, execute
  *                    ◀── EOF, or FAILED
@@ -42,6 +44,7 @@ enum stage {
         STAGE_NETWORK,
         STAGE_TERMINAL,
         STAGE_USER,
+        STAGE_OWNERS,
         STAGE_DIRECTORY,
         STAGE_LIMITS,
         STAGE_IDS,
@@ -54,14 +57,22 @@ enum stage {
 const char *stage_name(enum stage s); /* "pivot": for tests and documentation */
 const char *stage_what(enum stage s); /* "switch to the new root": for messages */
 
-enum report_what { REPORT_JOINED = 1, REPORT_GO_IDMAP, REPORT_NEXT_IS_EXEC, REPORT_FAILED };
+enum report_what {
+        REPORT_JOINED = 1,
+        REPORT_GO_IDMAP,
+        REPORT_USER,
+        REPORT_GO_ON,
+        REPORT_NEXT_IS_EXEC,
+        REPORT_FAILED
+};
 
 struct child_report {
         uint16_t what, stage;
-        int32_t value; /* FAILED: errno; JOINED: pid */
+        int32_t value;     /* FAILED: errno; JOINED: pid */
+        uint32_t uid, gid; /* USER: as whom the program will run, ids of the container */
         struct child_note note;
 };
-static_assert(sizeof(struct child_report) == 248, "one datagram, same layout on both sides");
+static_assert(sizeof(struct child_report) == 256, "one datagram, same layout on both sides");
 
 /* The only users of the socket. Full length and a known type, or -EPROTO; EOF is -ECONNRESET. Descriptors that did not come along are -EBADF; on
  * failure none is left open. */

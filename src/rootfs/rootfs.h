@@ -17,6 +17,7 @@
 #include "base/macros.h"
 #include "rootfs/child.h"
 
+#include <stdint.h>
 #include <sys/types.h>
 
 struct err;
@@ -31,5 +32,8 @@ struct rootfs *rootfs_free(struct rootfs *r);
 DEFINE_CLEANUP(struct rootfs *, rootfs_free);
 /* The child's view; valid as long as @r. */
 struct rootfs_plan *rootfs_child_plan(struct rootfs *r);
+/* Gives the mounts that have the option U to @uid:@gid, ids of the container. */
+int rootfs_give_mounts(const struct spec *s, const char *data_root, uint32_t uid, uint32_t gid,
+                       struct err **reterr);
 /* Starts fuse-overlayfs when the spec asks for it; else *ret_pid is 0. The helper is our child and ends with the mount, or with us. */
 int rootfs_start_helper(struct rootfs *r, pid_t *ret_pid, int *ret_pidfd, struct err **reterr);

@@ -90,6 +90,7 @@ static int add_bind(const struct run_mount *m, const char *target, struct spec *
                                m->target, m->source);
         to = spec_add_mount(s, target, "bind", m->source, NULL);
         to->create_missing = m->create_source;
+        to->chown = m->chown;
         if (m->overlay)
                 add_overlay(m, to);
         else
@@ -108,6 +109,7 @@ static int add_volume(const struct run_mount *m, const char *target, struct spec
         source = xasprintf("volumes/%s/_data", m->source);
         to = spec_add_mount(s, target, "bind", source, NULL);
         to->file = true;
+        to->chown = m->chown;
         to->subpath = xstrdup(m->subpath);
         if (m->overlay)
                 add_overlay(m, to);

@@ -81,6 +81,8 @@ int run_mount_check(const struct run_mount *m, const char *value, struct err **r
                 why = "upperdir and workdir are absolute paths";
         else if (m->chown && m->type != RUN_MOUNT_BIND && m->type != RUN_MOUNT_VOLUME)
                 why = "U is for directories of the host and volumes";
+        else if (m->chown && m->overlay)
+                why = "U would change the files that O leaves as they are";
         return why ? err_new(reterr, ERR_USAGE, "mount '%s': %s", value, why) : 0;
 }
 

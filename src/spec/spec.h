@@ -40,6 +40,7 @@ struct spec_mount {
         bool create_missing; /* kelp: bind source is created as a directory when missing (-v) */
         bool
             file; /* kelp: source is relative to the data root: a volume, a file that Kelp generates */
+        bool chown;    /* kelp: before the start, all of it is given to the container's user */
         char *subpath; /* kelp: what is mounted is this below the source, which it cannot leave */
         /* kelp, type "overlay": lowest first, relative to the data root; none: the source is the one lower directory */
         struct strv layers;

@@ -140,6 +140,8 @@ static void add_mounts(struct json_object *doc, const struct spec *s)
                         json_add_bool(o, "kelpCreateMissing", true);
                 if (m->file)
                         json_add_bool(o, "kelpFile", true);
+                if (m->chown)
+                        json_add_bool(o, "kelpChown", true);
                 if (m->subpath)
                         json_add_string(o, "kelpSubpath", m->subpath);
                 if (m->layers.n)

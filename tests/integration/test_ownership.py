@@ -116,6 +116,112 @@ def test_one_id(make_kelp, noids_user, probe_binary):
     assert out.startswith("uid=999 euid=999 gid=998"), out
 
 
+# ---- the option U ----
+
+
+def subordinate(kelp, n):
+    """The n-th id of U on the host: 0 is the caller."""
+    uid_map = kelp.json("info", "--format", "json")["userns"]["uidMap"]
+    for e in uid_map:
+        if e["containerID"] <= n < e["containerID"] + e["size"]:
+            return e["hostID"] + n - e["containerID"]
+    raise AssertionError(f"{n} is not in {uid_map}")
+
+
+def make_tree(kelp, data):
+    """Files, links that lead out, a pipe, and what the owner himself closed."""
+    script = ("mkdir -p d/e && touch f d/g d/e/h && ln -s /etc/passwd out && ln -s ../outside d/out && ln f d/hard && "
+              "mkfifo p && mkdir closed && touch closed/x && chmod 000 closed && touch ../outside && chmod 4755 f")
+    kelp.execute(["sh", "-ec", script], cwd=data)
+
+
+@pytest.mark.parametrize("mount", ["-v {}:/data:U", "-v {}:/data:ro,U", "--mount type=bind,src={},dst=/data,U=true"])
+def test_u_gives_all_of_it(kelp, image, mount):
+    image("alice")
+    data = make_dir(kelp, "data")
+    make_tree(kelp, data)
+    options = mount.format(data).split(" ")
+    out = kelp.ok("run", "--rm", *options, "i", PROBE, "seq", "stat", "/data", "--", "stat", "/data/d/e/h", "--", "stat", "/data/closed")
+    assert out.count("uid=1000 gid=1000") == 3 and "mode=0000" in out
+    alice = subordinate(kelp, 1000)
+    assert owners(data) == {(alice, alice)}
+    assert (data.parent / "outside").stat().st_uid == kelp.user.uid and os.stat("/etc/passwd").st_uid == 0
+    assert not (data / "f").stat().st_mode & 0o4000  # who owns it now must not have a program of another's
+    kelp.ok("run", "--rm", "-v", f"{data}:/data:U", "-u", "0", "i", PROBE, "true")
+    assert owners(data) == {(kelp.user.uid, kelp.user.gid)}
+
+
+def test_u_follows_the_users_map(kelp, image):
+    image("alice")
+    data = make_dir(kelp, "data")
+    make_tree(kelp, data)
+    kelp.ok("run", "--rm", "--userns=keep-id:image", "-v", f"{data}:/data:U", "i", PROBE, "true")
+    assert owners(data) == {(kelp.user.uid, kelp.user.gid)}
+    kelp.ok("run", "--rm", "--userns=keep-id:image", "-u", "daemon:staff", "-v", f"{data}:/data:U", "i", PROBE, "true")
+    assert owners(data) == {(subordinate(kelp, 2), subordinate(kelp, 51))}  # root is 1 there
+    kelp.ok("run", "--rm", "--uidmap", "0:500:100", "-v", f"{data}:/data:U", "-u", "7:8", "i", PROBE, "true")
+    assert owners(data) == {(subordinate(kelp, 507), subordinate(kelp, 508))}  # ids that the container before had not
+    kelp.ok("run", "--rm", "--userns=host", "-v", f"{data}:/data:U", "-u", "0", "i", PROBE, "true")
+    assert owners(data) == {(kelp.user.uid, kelp.user.gid)}
+
+
+def test_u_of_a_file_and_of_volumes(kelp, image):
+    image("alice")
+    data = make_dir(kelp, "data")
+    kelp.execute(["touch", "f", "g"], cwd=data)
+    kelp.ok("run", "--rm", "-v", f"{data}/f:/f:U", "-v", "vol:/vol:U", "i", PROBE, "seq", "write", "/vol/a", "x", "--", "write", "/f", "y")
+    alice = subordinate(kelp, 1000)
+    assert (data / "f").stat().st_uid == alice and (data / "g").stat().st_uid == kelp.user.uid
+    assert kelp.ok("run", "--rm", "-v", "vol:/vol:U", "-u", "root", "i", PROBE, "stat", "/vol/a").find("uid=0 gid=0") > 0
+    kelp.ok("run", "--rm", "-v", "vol:/vol", "-u", "root", "i", PROBE, "seq", "mkdir", "/vol/sub", "--", "symlink", "../..", "/vol/sub/up")
+    part = "type=volume,src=vol,dst=/data,volume-subpath={},U=true"
+    out = kelp.ok("run", "--rm", "--mount", part.format("sub"), "-v", "vol:/vol", "i", PROBE, "seq", "stat", "/data", "--", "stat", "/vol/a")
+    assert out.splitlines()[0].count("uid=1000") == 1 and out.splitlines()[1].count("uid=0") == 1
+    kelp.fails("run", "--rm", "--mount", part.format("sub/up/up"), "i", PROBE, "true", code=125, match="leads out|subpath")
+    kelp.ok("volume", "rm", "vol")
+
+
+def test_u_at_every_start(kelp, image):
+    """What came meanwhile is given as well."""
+    image("alice")
+    data = make_dir(kelp, "data")
+    kelp.ok("create", "--name", "c", "-v", f"{data}:/data:U", "i", PROBE, "true")
+    assert kelp.json("container", "inspect", "c")[0]["HostConfig"]["Binds"] == [f"{data}:/data:U"]
+    data.chmod(0o777)
+    for name in "ab":
+        kelp.execute(["touch", data / name])
+        assert (kelp.user.uid, kelp.user.gid) in owners(data)
+        kelp.ok("start", "-a", "c")
+        assert owners(data) == {(subordinate(kelp, 1000),) * 2}
+
+
+def test_u_of_what_is_anothers(kelp, image):
+    image("alice")
+    kelp.fails("run", "--rm", "-v", "/usr/share/doc:/data:U", "i", PROBE, "true", code=125,
+               match=r"(?s)mount '/data': option U: change its owner: Operation not permitted.*hint: .*subordinate ids")
+    assert os.stat("/usr/share/doc").st_uid == 0
+    if os.getuid() == 0:
+        data = make_dir(kelp, "data")
+        (data / "roots").touch()
+        kelp.fails("run", "--rm", "-v", f"{data}:/data:U", "i", PROBE, "true", code=125, match="change the owner of 'roots'")
+        assert (data / "roots").stat().st_uid == 0
+
+
+def test_u_keeps_away_from_home_and_store(kelp, image):
+    image("alice")
+    for path in (kelp.root, kelp.base, kelp.user.home):
+        if os.path.isdir(path):
+            kelp.fails("run", "--rm", "-v", f"{path}:/data:U", "i", PROBE, "true", code=125, match="holds your home directory, or Kelp's own")
+    kelp.ok("run", "--rm", "i", PROBE, "true")
+
+
+def test_u_goes_with_neither_overlay_nor_tmpfs(kelp, image):
+    image("alice")
+    kelp.fails("run", "--rm", "-v", "/tmp:/data:O,U", "i", PROBE, "true", code=125, match="U would change the files that O leaves")
+    kelp.ok("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "mem")
+    kelp.fails("run", "--rm", "-v", "mem:/data:U", "i", PROBE, "true", code=125, match="empty tmpfs")
+
+
 # ---- real programs, in images such as others make them ----
 # The entry points do what those of the well-known images do: begin as root, give the data directory to the program's user, go over to him.
 

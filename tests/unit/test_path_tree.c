@@ -266,6 +266,34 @@ static void test_usage_many_linked(void **state)
         assert_int_equal(inodes, 301);
 }
 
+/* Down to the last, with fewer descriptors than levels; the link's target stays whose it is. Only root can tell. */
+static void test_chown(void **state)
+{
+        AUTO_ERR struct err *e = NULL;
+        int dir = unit_dir(state), fd;
+        uid_t to = geteuid() == 0 ? 1234 : geteuid();
+        struct stat st;
+
+        unit_write(dir, "keep", "x");
+        make_deep(dir, "t", 200);
+        assert_int_equal(symlinkat("../keep", dir, "t/link"), 0);
+        fd = openat(dir, "t", O_PATH | O_CLOEXEC);
+        assert_ok(path_chown_tree(fd, to, getegid(), &e), e);
+        assert_int_equal(fstat(fd, &st) | (st.st_uid != to), 0);
+        assert_int_equal(fstatat(fd, "link", &st, AT_SYMLINK_NOFOLLOW) | (st.st_uid != to), 0);
+        assert_int_equal(fstatat(dir, "keep", &st, 0) | (st.st_uid != geteuid()), 0);
+        for (int i = 0; i < 199; i++) {
+                int next = openat(fd, "d", O_PATH | O_CLOEXEC);
+
+                (void)fd_close(fd);
+                fd = next;
+        }
+        assert_int_equal(fstatat(fd, "beside/file", &st, 0) | (st.st_uid != to), 0);
+        assert_int_equal(fstatat(fd, "d", &st, 0) | (st.st_uid != to), 0);
+        (void)fd_close(fd);
+        assert_failed(path_chown_tree(-EBADF, to, getegid(), &e), e, ERR_SYS, "change its owner");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -279,6 +307,7 @@ int main(void)
             unit_test_dir(test_usage),
             unit_test_dir(test_usage_deep),
             unit_test_dir(test_usage_many_linked),
+            unit_test_dir(test_chown),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
