@@ -219,7 +219,7 @@ static uint64_t parse_time_unit(const char **s)
 
 int parse_duration(const char *s, int64_t *ret_ns)
 {
-        bool negative = *s == '-';
+        bool negative = *s == '-', first = true;
         uint64_t total = 0;
 
         s += negative || *s == '+';
@@ -233,8 +233,9 @@ int parse_duration(const char *s, int64_t *ret_ns)
                         return r;
                 unit = parse_time_unit(&s);
                 /* A plain number, and nothing else, is seconds. */
-                if (unit == 0 && (*s != '\0' || total > 0))
+                if (unit == 0 && (*s != '\0' || !first))
                         return -EINVAL;
+                first = false;
                 r = parse_scale(&d, unit ? unit : 1000000000, INT64_MAX, &part);
                 if (r < 0)
                         return r;

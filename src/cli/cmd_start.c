@@ -36,21 +36,9 @@ static void init(void *args)
         ((struct start_args *)args)->sig_proxy = true;
 }
 
-/* Passthrough is for a container in the foreground: started in the background there is nobody's output to pass to. */
-static bool is_passthrough(const struct container *c)
-{
-        struct json_at root = json_root(c->config, "config.json");
-        struct json_at host = json_key(&root, "HostConfig");
-        struct json_at log = json_key(&host, "LogConfig");
-        const char *type = NULL;
-
-        return json_opt_string(&log, "Type", &type, NULL) >= 0 && type &&
-               strcmp(type, "passthrough") == 0;
-}
-
 static int start_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
 {
-        struct container_start_opts start = {.passthrough = is_passthrough(c)};
+        struct container_start_opts start = {.passthrough = container_passes_through(c)};
         struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
         int r;
 

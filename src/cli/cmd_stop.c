@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kelp stop, kelp kill */
+/* kelp stop, kelp restart, kelp kill */
 #include "base/err.h"
 #include "base/parse.h"
 #include "base/str.h"
@@ -40,12 +40,16 @@ static void stop_init(void *args)
         ((struct stop_args *)args)->time = TIME_UNSET;
 }
 
+static int64_t patience(const struct stop_args *a)
+{
+        return a->time == TIME_UNSET ? -1 : a->time < 0 ? INT32_MAX : a->time;
+}
+
 static int stop_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
 {
         const struct stop_args *a = arg;
-        int64_t time = a->time == TIME_UNSET ? -1 : a->time < 0 ? INT32_MAX : a->time;
 
-        return container_stop(cli->dirs, c, a->signal, time, reterr);
+        return container_stop(cli->dirs, c, a->signal, patience(a), reterr);
 }
 
 static int run_stop(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
@@ -67,6 +71,36 @@ const struct verb verb_stop = {
     .min_operands = 1,
     .completes = {COMPLETE_RUNNING},
     .run = run_stop,
+};
+
+static int restart_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
+{
+        const struct stop_args *a = arg;
+
+        return container_restart(cli->dirs, c, a->signal, patience(a), reterr);
+}
+
+static int run_restart(struct cli *cli, void *args, const struct strv *operands,
+                       struct err **reterr)
+{
+        struct stop_args *a = args;
+        int r = signal_option(a->signal_text, &a->signal, reterr);
+
+        return r < 0 ? r
+                     : each_container_parallel(cli, "restart", operands, restart_one, args, reterr);
+}
+
+const struct verb verb_restart = {
+    .names = {"restart", "container restart"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "CONTAINER [CONTAINER...]",
+    .summary = "Stop containers that run, and start them again",
+    .sections = stop_sections,
+    .args_size = sizeof(struct stop_args),
+    .init = stop_init,
+    .min_operands = 1,
+    .completes = {COMPLETE_CONTAINER},
+    .run = run_restart,
 };
 
 struct kill_args {

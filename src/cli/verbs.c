@@ -7,6 +7,7 @@ const struct verb *const verbs_container[] = {
     &verb_create,
     &verb_start,
     &verb_stop,
+    &verb_restart,
     &verb_kill,
     &verb_rm,
     &verb_ps,

@@ -80,6 +80,8 @@ struct container_start_opts {
         uint16_t rows, cols; /* terminal size to begin with; 0 unknown */
         bool passthrough;    /* log driver passthrough: give our 0–2 */
 };
+/* Does it write to the streams of who starts it (log driver passthrough)? */
+bool container_passes_through(const struct container *c);
 /* Starts the monitor. Returns once it answered: started, or the error it reports. */
 int container_start(const struct dirs *d, struct container *c, const struct container_start_opts *o,
                     struct container_io *ret, struct err **reterr);
@@ -90,6 +92,9 @@ int container_kill(const struct dirs *d, struct container *c, int sig, struct er
 /* @signal (0: the container's own), wait @timeout_s (-1: the container's), SIGKILL, wait for the exit record. */
 int container_stop(const struct dirs *d, struct container *c, int signal, int64_t timeout_s,
                    struct err **reterr);
+/* Stops it as container_stop() does if it runs, and starts it; one that its end would remove stays. */
+int container_restart(const struct dirs *d, struct container *c, int signal, int64_t timeout_s,
+                      struct err **reterr);
 /* Waits until it is not running (or, @removed, gone); the exit code. Works from any number of processes. */
 int container_wait(const struct dirs *d, struct container *c, bool removed, struct err **reterr);
 struct container_remove_opts {

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -183,6 +184,17 @@ static void add_options(struct strv *argv, const struct container *c,
                 strv_addf(argv, "--size=%ux%u", o->rows, o->cols);
         if (host.obj)
                 add_log_options(argv, &host);
+}
+
+bool container_passes_through(const struct container *c)
+{
+        struct json_at root = json_root(c->config, CONFIG_FILE);
+        struct json_at host = container_host_config(&root);
+        struct json_at log = json_key(&host, "LogConfig");
+        const char *type = NULL;
+
+        return json_opt_string(&log, "Type", &type, NULL) >= 0 && type &&
+               strcmp(type, "passthrough") == 0;
 }
 
 int container_start(const struct dirs *d, struct container *c, const struct container_start_opts *o,

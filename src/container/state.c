@@ -141,7 +141,25 @@ static void kill_leftovers(const struct run_record *run, const char *container_i
                 kill_in_mount_ns(run->mount_ns, container_id);
 }
 
-/* Under the container's lock. Nobody else can have started it meanwhile. */
+/* Is it one that its end removes, and that nobody is about to start again? */
+static bool goes_at_end(int dir_fd, const struct container *c)
+{
+        return container_auto_remove(c) && !lock_is_held(dir_fd, RECORD_RESTART);
+}
+
+/* 1: it is gone. */
+static int remove_ended(const struct dirs *d, struct container *c, struct err **reterr)
+{
+        int r = removal_commit(d, c->id, c->name, reterr);
+
+        if (r < 0)
+                return r;
+        container_event(d, c, "destroy", NULL);
+        r = container_tmp_delete(d, c->id, false, reterr);
+        return r < 0 ? r : 1;
+}
+
+/* Under the container's lock. Nobody else can have started it meanwhile. 1: it was removed. */
 static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, struct err **reterr)
 {
         struct run_record run;
@@ -153,7 +171,7 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
         r = exit_record_read(dir_fd, &rec, NULL);
         exit_record_release(&rec);
         if (r > 0)
-                return 0;
+                return goes_at_end(dir_fd, c) ? remove_ended(d, c, reterr) : 0;
         r = run_record_read(dir_fd, &run, NULL);
         if (r <= 0) {
                 (void)unlinkat(dir_fd, RECORD_RUN, 0); /* damaged: it was never committed */
@@ -165,14 +183,8 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
         (void)unlinkat(d->runtime_fd, socket, 0);
         container_event(d, c, "die",
                         (const char *const[]){"exitCode", "137" /* CODE_KILLED */, NULL});
-        if (container_auto_remove(c)) {
-                r = removal_commit(d, c->id, c->name, reterr);
-                if (r >= 0)
-                        container_event(d, c, "destroy", NULL);
-                if (r >= 0)
-                        r = container_tmp_delete(d, c->id, false, reterr);
-                return r < 0 ? r : 1;
-        }
+        if (goes_at_end(dir_fd, c))
+                return remove_ended(d, c, reterr);
         rec = (struct exit_record){.code = CODE_KILLED,
                                    .error = xstrdup(same_boot ? "its monitor was killed"
                                                               : "the machine stopped while it ran"),
@@ -183,7 +195,7 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
         return r;
 }
 
-/* 1: it was removed on exit. */
+/* 1: it was removed. */
 static int settle(const struct dirs *d, int dir_fd, struct container *c, struct err **reterr)
 {
         AUTO_CLOSE int lock = lock_try(dir_fd, RECORD_LOCK, true, reterr);
@@ -259,7 +271,7 @@ int container_refresh(const struct dirs *d, int dir_fd, struct container *c, str
         int r = 0;
 
         facts_read(dir_fd, &f);
-        if (!f.held && f.have_run && !f.have_exit) {
+        if (!f.held && (f.have_exit ? goes_at_end(dir_fd, c) : f.have_run)) {
                 AUTO_ERR struct err *e = NULL;
 
                 r = settle(d, dir_fd, c, &e);

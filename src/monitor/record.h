@@ -17,6 +17,7 @@ struct err;
 #define RECORD_RUN        "run.json"
 #define RECORD_EXIT       "exit.json"
 #define RECORD_LOCK       "lock"
+#define RECORD_RESTART    "restart.lock" /* held by who stops it in order to start it again */
 #define RECORD_EXECS      "exec"
 #define RECORD_MAX        (64U * 1024)
 #define RECORD_EXECS_KEPT 64

@@ -18,6 +18,7 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/loop.h"
 #include "base/sys.h"
 #include "logs/logs.h"
@@ -114,7 +115,7 @@ static void record_exit(struct run *run, struct exit_record *rec)
 
         rec->finished_ns = clock_now_ns();
         FAULT_POINT("monitor-exit");
-        if (run->a->rm) {
+        if (run->rm) {
                 (void)exit_record_write_lock(run->dir_fd, rec, NULL);
                 (void)removal_commit(run->d, run->a->id, run_name(run), NULL);
                 FAULT_POINT("monitor-removed");
@@ -134,7 +135,7 @@ static void record_exit(struct run *run, struct exit_record *rec)
  */
 static void delete_removed(struct run *run)
 {
-        if (run->a->rm && run->lock_fd >= 0)
+        if (run->rm && run->lock_fd >= 0)
                 (void)removal_delete(run->d, run->a->id, NULL);
         run->lock_fd = fd_close(run->lock_fd);
 }
@@ -166,6 +167,8 @@ static void finish(struct run *run, int status)
         session_drain(run->session);
         run->log = log_writer_free(run->log);
         remove_socket(run);
+        /* Whoever restarts it needs it still. Without him, killed meanwhile, the next look removes it (container/state.c). */
+        run->rm = run->rm && !lock_is_held(run->dir_fd, RECORD_RESTART);
         record_exit(run, &rec);
         session_finish(run->session, run->code, on_served, on_delivered, run);
         /* A client that does not read may keep us for ever, but not who waits for the lock: "wait", "stop", "rm". */
@@ -252,6 +255,7 @@ int monitor_run(const struct run_args *a)
 {
         struct run run = {
             .a = a,
+            .rm = a->rm,
             .dir_fd = -EBADF,
             .lock_fd = -EBADF,
             .p = {.pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF}};

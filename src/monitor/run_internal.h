@@ -28,6 +28,7 @@ struct run {
         struct loop_source *kill_timer;
         int stop_signal;
         uint32_t stop_timeout, timeout;
+        bool rm;        /* the end removes it */
         bool own_pids;  /* a PID namespace of its own: nothing outlives pid 1 */
         bool delivered; /* every client has got all */
         int64_t started_ns;

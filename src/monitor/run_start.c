@@ -202,6 +202,13 @@ static int own_files(const struct run *run, const struct spec *s, struct err **r
         return 0;
 }
 
+/* An overlay that is not synced refuses what it was mounted with once, lest a crash has torn it: its mark in there says so. Ours comes here a
+ * second time only by a restart, and never behind a power cut. */
+static int renew_work(const struct run *run, const struct spec *s, struct err **reterr)
+{
+        return s->volatile_upper ? path_remove_tree(run->dir_fd, "work/work", reterr) : 0;
+}
+
 static int launch(struct run *run, const struct spec *s, struct streams *streams,
                   struct err **reterr)
 {
@@ -300,6 +307,8 @@ int run_start(struct run *run, struct err **reterr)
         run->started_ns = clock_now_ns();
         if (r >= 0)
                 r = own_files(run, s, reterr);
+        if (r >= 0)
+                r = renew_work(run, s, reterr);
         if (r >= 0)
                 r = launch(run, s, &streams, reterr);
         if (r >= 0) {

@@ -51,7 +51,7 @@ def test_help_of_nouns(kelp):
     (["run"], "too few arguments", "usage: kelp run [OPTIONS] IMAGE"),
     (["ps", "x"], "too many arguments", "usage: kelp ps [OPTIONS]"),
     (["pull", "debian"], "this version has no command 'pull'", "kelp load"),
-    (["container", "restart", "x"], "no command 'container restart'", "kelp stop NAME"),
+    (["container", "attach", "x"], "no command 'container attach'", "kelp logs -f NAME"),
     (["run", "-p", "80:80", "x"], "run: unknown option '-p'", "publishes no ports: with --network host"),
     (["run", "-itp", "80:80", "x"], "run: unknown option '-p' in '-itp'", "publishes no ports"),
     (["create", "--memory=1g", "x"], "create: unknown option '--memory'", "sets no limits"),

@@ -114,6 +114,7 @@ static void test_duration(void **state)
             {"", -EINVAL, 0},
             {"s", -EINVAL, 0},
             {"1m30", -EINVAL, 0},
+            {"0s5", -EINVAL, 0},
             {"1x", -EINVAL, 0},
             {"1s ", -EINVAL, 0},
             {"-", -EINVAL, 0},
