@@ -127,7 +127,7 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
         start.attach = !a->detach && !start.passthrough;
         if (a->options->tty && !term_size(STDIN_FILENO, &start.rows, &start.cols))
                 (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
-        r = container_start(cli->dirs, c, &start, &io, reterr);
+        r = foreground_start(cli->dirs, c, &start, &io, reterr);
         if (r < 0)
                 return start_failed(cli, a, c, cli_hint_misplaced(operands, "image", r, reterr));
         if (!a->detach)

@@ -44,7 +44,7 @@ static int start_one(struct cli *cli, struct container *c, void *arg, struct err
 
         if (c->status == CONTAINER_RUNNING)
                 return 0; /* it is what was asked for */
-        r = container_start(cli->dirs, c, &start, &io, reterr);
+        r = foreground_start(cli->dirs, c, &start, &io, reterr);
         foreground_leave(&io);
         return r;
 }
@@ -88,7 +88,7 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
                 (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
         fg.dirs = d;
         fg.id = a->sig_proxy ? c->id : NULL;
-        r = container_start(d, c, &start, &io, reterr);
+        r = foreground_start(d, c, &start, &io, reterr);
         return r < 0 ? r : foreground_run(&fg, &io, reterr);
 }
 

@@ -18,6 +18,20 @@ void foreground_leave(struct container_io *io)
         io->attach_fd = fd_close(io->attach_fd);
 }
 
+int foreground_start(const struct dirs *d, struct container *c, struct container_start_opts *o,
+                     struct container_io *ret, struct err **reterr)
+{
+        AUTO_STRV warnings = {0};
+        int r;
+
+        o->warnings = &warnings;
+        r = container_start(d, c, o, ret, reterr);
+        o->warnings = NULL;
+        for (size_t i = 0; i < warnings.n; i++)
+                log_warn("%s", warnings.v[i]);
+        return r;
+}
+
 /* Looked up each time: what was known before the start says nothing of the process, and looking costs nothing while no signal
  * comes. A container that has just ended cannot be signalled: not worth words, its exit code is on its way. */
 static int pass_signal(int sig, void *arg)

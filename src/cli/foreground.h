@@ -14,5 +14,8 @@ struct foreground_opts {
 /* Takes over @io. Returns the exit code: the process's, 0 after detaching, 128 + n when a signal or a closed pipe made us leave,
  * 137 when the monitor was killed. */
 int foreground_run(const struct foreground_opts *o, struct container_io *io, struct err **reterr);
+/* container_start(), and what it has to say to the user. */
+int foreground_start(const struct dirs *d, struct container *c, struct container_start_opts *o,
+                     struct container_io *ret, struct err **reterr);
 /* Closes what container_start() opened: we do not wait for this one. */
 void foreground_leave(struct container_io *io);

@@ -76,9 +76,10 @@ struct container_io {
         int attach_fd; /* our end of ATTACH; -EBADF when detached */
 };
 struct container_start_opts {
-        bool attach;         /* make an ATTACH channel */
-        uint16_t rows, cols; /* terminal size to begin with; 0 unknown */
-        bool passthrough;    /* log driver passthrough: give our 0–2 */
+        bool attach;           /* make an ATTACH channel */
+        uint16_t rows, cols;   /* terminal size to begin with; 0 unknown */
+        bool passthrough;      /* log driver passthrough: give our 0–2 */
+        struct strv *warnings; /* lines for the user are added; NULL ok */
 };
 /* Does it write to the streams of who starts it (log driver passthrough)? */
 bool container_passes_through(const struct container *c);

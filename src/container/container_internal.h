@@ -112,7 +112,8 @@ char *container_bind_text(const struct run_mount *m); /* SRC:DST[:OPTS]; caller 
 struct monitor_spawn {
         struct strv argv;
         bool attach, passthrough;
-        int request_fd; /* -EBADF: none */
+        int request_fd;        /* -EBADF: none */
+        struct strv *warnings; /* NULL ok */
 };
 int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err **reterr);
 void container_io_close(struct container_io *io);

@@ -39,12 +39,12 @@ static int status_read(int fd, struct json_object **ret, struct err **reterr)
         return r < 0 ? r : 1;
 }
 
-/* 1: "started" or "exited" (@ret_code), 0: gone; an "error" message is decoded into @reterr. */
-static int status_next(int fd, int *ret_code, struct err **reterr)
+/* 1: "started" (which may have a warning; NULL ok) or "exited" (@ret_code), 0: gone; an "error" message is decoded into @reterr. */
+static int status_next(int fd, int *ret_code, struct strv *warnings, struct err **reterr)
 {
         AUTO_JSON *o = NULL;
         struct json_at at, error;
-        const char *event;
+        const char *event, *warning = NULL;
         uint64_t code = 0;
         int r;
 
@@ -61,6 +61,10 @@ static int status_next(int fd, int *ret_code, struct err **reterr)
         if (error.obj)
                 return err_decode(reterr, error.obj);
         r = json_opt_u64(&at, "code", &code, reterr);
+        if (r >= 0)
+                r = json_opt_string(&at, "warning", &warning, reterr);
+        if (r >= 0 && warning && warnings)
+                strv_add(warnings, warning);
         *ret_code = (int)(code & 0xff);
         return r < 0 ? r : 1;
 }
@@ -132,7 +136,7 @@ int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err 
         theirs = fd_close(theirs);
         attach = fd_close(attach);
         FAULT_POINT("monitor-spawned");
-        r = status_next(ours, &code, reterr);
+        r = status_next(ours, &code, m->warnings, reterr);
         if (r == 0)
                 r = err_sys(reterr, ECONNRESET, "its monitor was killed while it started");
         if (r < 0)
@@ -200,8 +204,10 @@ bool container_passes_through(const struct container *c)
 int container_start(const struct dirs *d, struct container *c, const struct container_start_opts *o,
                     struct container_io *ret, struct err **reterr)
 {
-        struct monitor_spawn m = {
-            .attach = o->attach, .passthrough = o->passthrough, .request_fd = -EBADF};
+        struct monitor_spawn m = {.attach = o->attach,
+                                  .passthrough = o->passthrough,
+                                  .request_fd = -EBADF,
+                                  .warnings = o->warnings};
         int r;
 
         if (c->status == CONTAINER_RUNNING)
@@ -220,7 +226,7 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
 
 int container_await_exit(struct container_io *io, struct err **reterr)
 {
-        int code = 0, r = status_next(io->status_fd, &code, reterr);
+        int code = 0, r = status_next(io->status_fd, &code, NULL, reterr);
 
         if (r == 0)
                 return err_sys(reterr, ECONNRESET,

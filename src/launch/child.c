@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <net/if.h>
 #include <string.h>
@@ -385,10 +386,25 @@ static int stage_ids(struct child *c)
         return r;
 }
 
+/* The mount that the user cannot write to, counted from 1; 0: none, or he has a capability that modes and owners don't stop. */
+static int32_t unwritable(const struct child *c)
+{
+        const struct launch_plan *p = c->plan;
+        size_t i = SIZE_MAX;
+
+        if (p->rootfs && !(p->caps.ambient & 1ULL << CAP_DAC_OVERRIDE))
+                i = rootfs_child_unwritable(rootfs_child_plan(p->rootfs));
+        return i < INT32_MAX ? (int32_t)i + 1 : 0;
+}
+
 /* After the last change of credentials, where the kernel forgets the death signal. */
 static int stage_ready(struct child *c)
 {
-        struct child_report report = {.what = REPORT_NEXT_IS_EXEC, .stage = STAGE_READY};
+        struct child_report report = {.what = REPORT_NEXT_IS_EXEC,
+                                      .stage = STAGE_READY,
+                                      .value = unwritable(c),
+                                      .uid = c->user.uid,
+                                      .gid = c->user.gid};
         int fds[SYNC_FDS] = {c->master, c->keeper}, r;
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)

@@ -28,6 +28,8 @@ struct launched {
         int pidfd; /* owned by the caller */
         int terminal; /* pty master when spec.process.terminal, non-blocking; owned by the caller; else -EBADF */
         int keeper; /* the other side of the terminal, so that it does not hang up while the program has it closed; as above */
+        char *
+            warning; /* one line for the user, about what he may not have meant; owned by the caller; NULL: none */
         pid_t helper; /* fuse-overlayfs, our child; 0 none */
         int helper_pidfd;
 };

@@ -34,6 +34,7 @@ struct spawn {
         int pidfd;
         int between; /* pidfd of the process in between; -EBADF: none */
         int terminal, keeper;
+        char *warning;    /* for the caller; NULL: none */
         int stops;        /* how often the container stopped it */
         bool want_joined; /* JOINED is what is waited for */
 };
@@ -355,6 +356,10 @@ static int spawn_follow(struct spawn *s, struct err **reterr)
                         return err_sys(reterr, EPROTO, "hear from the container's first process");
                 }
                 ready = true;
+                if (report.value > 0 && s->plan->rootfs && !s->warning)
+                        s->warning =
+                            rootfs_advise(s->plan->spec, rootfs_child_plan(s->plan->rootfs),
+                                          (size_t)report.value - 1, report.uid, report.gid);
                 s->terminal = fds[0];
                 s->keeper = fds[1];
         }
@@ -410,12 +415,14 @@ int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launc
                 reap(&s.between);
                 (void)fd_close(s.terminal);
                 (void)fd_close(s.keeper);
+                free(s.warning);
                 return r;
         }
         ret->pid = s.pid;
         ret->pidfd = s.pidfd;
         ret->terminal = s.terminal;
         ret->keeper = s.keeper;
+        ret->warning = s.warning;
         return 0;
 }
 

@@ -68,8 +68,9 @@ enum report_what {
 
 struct child_report {
         uint16_t what, stage;
-        int32_t value;     /* FAILED: errno; JOINED: pid */
-        uint32_t uid, gid; /* USER: as whom the program will run, ids of the container */
+        int32_t value; /* FAILED: errno; JOINED: pid; NEXT_IS_EXEC: see unwritable in child.c */
+        uint32_t uid,
+            gid; /* USER, NEXT_IS_EXEC: as whom the program will run, ids of the container */
         struct child_note note;
 };
 static_assert(sizeof(struct child_report) == 256, "one datagram, same layout on both sides");

@@ -240,7 +240,7 @@ int monitor_exec(const char *root, const char *id)
                 exec_release(&x);
                 return 1;
         }
-        status_started(x.p.pid);
+        status_started(x.p.pid, NULL);
         (void)malloc_trim(0);
         r = loop_run(x.loop, &e);
         exec_release(&x);

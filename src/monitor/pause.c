@@ -164,7 +164,7 @@ int monitor_pause(const char *root, const char *id)
                 status_error(e);
                 return 1;
         }
-        status_started(getpid());
+        status_started(getpid(), NULL);
         hold(&p);
         status_exited(0, false);
         return 0;

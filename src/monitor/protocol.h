@@ -14,7 +14,7 @@
  *   5     REQUEST (exec only): a memfd with the JSON of the exec request
  *
  * STATUS messages, in order:
- *   {"event":"started","pid":N}                       the program runs
+ *   {"event":"started","pid":N,"warning"?:S}          the program runs; a line for the user
  *   {"event":"error","error":{…err_encode…}}          it does not; the monitor has cleaned up and exits
  *   {"event":"exited","code":N,"oom":false}           after the exit record is on disk (--rm: the container is removed) and every byte
  *                                                     of output was delivered to the first client

@@ -246,6 +246,7 @@ static void run_release(struct run *run)
         (void)fd_close(run->dir_fd);
         (void)fd_close(run->lock_fd);
         run->d = dirs_free(run->d);
+        free(run->p.warning);
         free(run->name);
         free(run->image_name);
         strv_release(&run->labels);
@@ -279,7 +280,7 @@ int monitor_run(const struct run_args *a)
                 return 1;
         }
         run_event(&run, "start", NULL);
-        status_started(run.p.pid);
+        status_started(run.p.pid, run.p.warning);
         r = serve(&run, &e);
         delete_removed(&run);
         run_release(&run);

@@ -15,12 +15,14 @@ static void status_send(struct json_object *o)
         (void)fd_send(MONITOR_FD_STATUS, text, strlen(text), NULL, 0);
 }
 
-void status_started(pid_t pid)
+void status_started(pid_t pid, const char *warning)
 {
         AUTO_JSON *o = json_object_new_object();
 
         json_add_string(o, "event", "started");
         json_add_int(o, "pid", pid);
+        if (warning)
+                json_add_string(o, "warning", warning);
         status_send(o);
 }
 

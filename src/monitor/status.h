@@ -6,6 +6,6 @@
 
 struct err;
 
-void status_started(pid_t pid);
+void status_started(pid_t pid, const char *warning); /* NULL: none */
 void status_error(const struct err *e);
 void status_exited(int code, bool oom);

@@ -45,6 +45,7 @@ struct rootfs_op {
         bool copy_up;  /* tmpfs: filled with what the image has there */
         bool or_empty; /* refused by the kernel: an empty read-only tmpfs in its place */
         bool or_skip;  /* no such source: left out */
+        bool to_write; /* a directory or file of the host's for the container to write to */
         bool is_dev;   /* filled with the standard devices and links */
         bool is_proc, is_pts;
         bool no_links; /* target must be a real directory */
@@ -95,5 +96,8 @@ int rootfs_child_sysctls(const struct rootfs_plan *p, struct child_note *note);
 int rootfs_child_paths(const struct rootfs_plan *p, struct child_note *note);
 /* Stage "pivot". Point of no return for names of the host: afterwards only descriptors lead out, and the caller closes them at once. */
 int rootfs_child_pivot(const struct rootfs_plan *p, struct child_note *note);
+/* Stage "ready": as the user who will run the program. Which of the operations mounted something .to_write that he cannot write to, as far as
+ * modes and owners say so; SIZE_MAX: none. */
+size_t rootfs_child_unwritable(const struct rootfs_plan *p);
 /* Stage "limits": the soft limit of descriptors is the caller's again. */
 int rootfs_child_limits(const struct rootfs_plan *p);

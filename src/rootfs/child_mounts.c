@@ -193,6 +193,28 @@ int rootfs_child_mount_all(struct rootfs_plan *p, struct child_note *note)
         return 0;
 }
 
+/* Whatever else may be amiss (a read-only file system, a way there that is closed) is no matter of owners. */
+static bool is_denied(const char *path)
+{
+        int fd = sys_openat2(AT_FDCWD, path, O_PATH, 0, RESOLVE_NO_MAGICLINKS);
+        bool denied;
+
+        if (fd < 0)
+                return false;
+        denied = faccessat(fd, "", W_OK, AT_EMPTY_PATH) < 0 && errno == EACCES;
+        (void)sys_close(fd);
+        return denied;
+}
+
+size_t rootfs_child_unwritable(const struct rootfs_plan *p)
+{
+        for (size_t i = 0; i < p->n_ops; i++) {
+                if (p->ops[i].to_write && is_denied(p->ops[i].target))
+                        return i;
+        }
+        return SIZE_MAX;
+}
+
 /* ---- sysctls ---- */
 
 int rootfs_child_sysctls(const struct rootfs_plan *p, struct child_note *note)

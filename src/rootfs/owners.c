@@ -20,6 +20,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define OVERFLOW_ID 65534 /* how the kernel shows an id that our namespace does not have */
+
 static bool same_file(const struct stat *a, const struct stat *b)
 {
         return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
@@ -117,4 +119,20 @@ int rootfs_give_mounts(const struct spec *s, const char *data_root, uint32_t uid
                         return err_wrap(reterr, r, "mount '%s'", m->destination);
         }
         return 0;
+}
+
+char *rootfs_advise(const struct spec *s, const struct rootfs_plan *p, size_t op, uint32_t uid,
+                    uint32_t gid)
+{
+        const struct rootfs_op *o = op < p->n_ops ? &p->ops[op] : NULL;
+        struct stat st;
+
+        /* Somebody else's: as it was meant, or nothing that an ordinary user could do about. Our namespace shows such owners as nobody. */
+        if (!o || !o->source || stat(o->source, &st) < 0 || st.st_uid == OVERFLOW_ID)
+                return NULL;
+        return xasprintf("mount '%s': user %u:%u of the container cannot write to '%s'; see "
+                         "--userns=keep-id:image, the option U (-v …:U), 'kelp unshare chown -R "
+                         "%u:%u', or mount it ro",
+                         o->target, uid, gid, o->source, as_ours(s, &s->uid_map, uid),
+                         as_ours(s, &s->gid_map, gid));
 }

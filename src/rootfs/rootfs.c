@@ -222,6 +222,7 @@ static int rootfs_op_bind(const struct spec_mount *m, struct rootfs_op *op, stru
         op->kind = ROOTFS_OP_BIND;
         op->source = m->source;
         op->subpath = m->subpath;
+        op->to_write = !m->file && !(op->attrs & MOUNT_ATTR_RDONLY);
         if (!m->create_missing || access(m->source, F_OK) == 0)
                 return 0;
         fd = path_mkdir_open(AT_FDCWD, m->source, 0755, reterr);

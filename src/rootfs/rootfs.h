@@ -35,5 +35,9 @@ struct rootfs_plan *rootfs_child_plan(struct rootfs *r);
 /* Gives the mounts that have the option U to @uid:@gid, ids of the container. */
 int rootfs_give_mounts(const struct spec *s, const char *data_root, uint32_t uid, uint32_t gid,
                        struct err **reterr);
+/* What can be done about the mount of operation @op, which @uid:@gid of the container cannot write to; NULL when it is not the caller's to
+ * change. One line; caller owns. */
+char *rootfs_advise(const struct spec *s, const struct rootfs_plan *p, size_t op, uint32_t uid,
+                    uint32_t gid);
 /* Starts fuse-overlayfs when the spec asks for it; else *ret_pid is 0. The helper is our child and ends with the mount, or with us. */
 int rootfs_start_helper(struct rootfs *r, pid_t *ret_pid, int *ret_pidfd, struct err **reterr);

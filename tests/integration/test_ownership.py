@@ -2,6 +2,7 @@
 """Who owns what a container writes into a directory of the caller: --userns=keep-id:image, with images as they are."""
 import json
 import os
+import struct
 
 import pytest
 
@@ -220,6 +221,64 @@ def test_u_goes_with_neither_overlay_nor_tmpfs(kelp, image):
     kelp.fails("run", "--rm", "-v", "/tmp:/data:O,U", "i", PROBE, "true", code=125, match="U would change the files that O leaves")
     kelp.ok("volume", "create", "--opt", "type=tmpfs", "--opt", "device=tmpfs", "mem")
     kelp.fails("run", "--rm", "-v", "mem:/data:U", "i", PROBE, "true", code=125, match="empty tmpfs")
+
+
+# ---- who cannot write is told ----
+
+SAYS = "kelp: warning: mount '/data': user {} of the container cannot write to '{}'; see --userns=keep-id:image, the option U"
+
+
+def test_one_line_at_the_start(kelp, image):
+    image("alice")
+    data, second = make_dir(kelp, "data"), make_dir(kelp, "second")
+    mounts = ("-v", f"{data}:/data", "-v", f"{second}:/second")
+    result = kelp("run", "--rm", *mounts, "i", PROBE, "echo", "out")
+    assert result.rc == 0 and result.out == "out\n"
+    assert result.err.startswith(SAYS.format("1000:1000", data)) and result.err.count("\n") == 1, result
+    assert "kelp unshare chown -R 1000:1000" in result.err
+    kelp.ok("create", "--name", "c", *mounts, "i", PROBE, "true")
+    assert kelp("start", "c").err.startswith(SAYS.format("1000:1000", data))
+    kelp.ok("wait", "c")
+    assert kelp("start", "-a", "c").err.startswith(SAYS.format("1000:1000", data))
+    assert kelp("run", "-d", "--name", "d", *mounts, "i", PROBE, "true").err.startswith("kelp: warning: mount '/data'")
+    assert "-R 1001:1002" in kelp("run", "--rm", "--userns=keep-id:uid=7,gid=8", "-u", "1000:1001", *mounts, "i", PROBE, "true").err
+
+
+@pytest.mark.parametrize("options", [
+    "-v {}:/data:ro", "-v {}:/data -u 0", "-v {}:/data --userns=keep-id:image", "-v {}:/data:U", "-v {}:/data:O", "-v vol:/data",
+    "-v {}/open:/data", "-v {}/group:/data -u 1000:50 --gidmap 50:0:1 --gidmap 0:1:50 --uidmap 0:0:2000", "--tmpfs /data",
+    "--mount type=bind,src={},dst=/data,readonly", "-v /etc:/data", "-v /proc/version:/data", "-v {}:/data --userns=keep-id -u 0"])
+def test_no_line_where_all_is_well(kelp, image, options):
+    """Nor where the caller could not do anything about it."""
+    image("alice")
+    data = make_dir(kelp, "data")
+    kelp.execute(["sh", "-c", "mkdir -m 777 open; mkdir -m 775 group"], cwd=data)
+    result = kelp("run", "--rm", *options.format(data).split(" "), "i", PROBE, "true")
+    assert result.rc == 0 and result.err == "", result
+
+
+def test_acls_count(kelp, image):
+    """What an ACL allows is allowed; the kernel is asked, not the mode."""
+    image("alice")
+    data = make_dir(kelp, "data")
+    alice = subordinate(kelp, 1000)
+    nobody = 2**32 - 1
+    acl = [(0x01, 7, nobody), (0x02, 7, alice), (0x04, 5, nobody), (0x10, 7, nobody), (0x20, 5, nobody)]  # acl(5): user, alice, group, mask, other
+    try:
+        os.setxattr(data, "system.posix_acl_access", struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *e) for e in acl))
+    except OSError as e:
+        pytest.skip(f"no ACLs here: {e}")
+    assert kelp("run", "--rm", "-v", f"{data}:/data", "i", PROBE, "write", "/data/x", "y").err == ""
+
+
+def test_what_it_names_helps(kelp, image):
+    image("alice")
+    data = make_dir(kelp, "data")
+    write = ("-v", f"{data}:/data", "i", PROBE, "write", "/data/x", "y")
+    assert kelp("run", "--rm", *write).rc != 0
+    for options in (("--userns=keep-id:image", *write), ("-v", f"{data}:/data:U", *write[2:])):
+        result = kelp("run", "--rm", *options)
+        assert result.rc == 0 and result.err == "", result
 
 
 # ---- real programs, in images such as others make them ----
