@@ -241,7 +241,7 @@ def test_one_line_at_the_start(kelp, image):
     kelp.ok("wait", "c")
     assert kelp("start", "-a", "c").err.startswith(SAYS.format("1000:1000", data))
     assert kelp("run", "-d", "--name", "d", *mounts, "i", PROBE, "true").err.startswith("kelp: warning: mount '/data'")
-    assert "-R 1001:1002" in kelp("run", "--rm", "--userns=keep-id:uid=7,gid=8", "-u", "1000:1001", *mounts, "i", PROBE, "true").err
+    assert "-R 1001:1002" in kelp("run", "--rm", "--userns=keep-id:uid=2000,gid=2000", "-u", "1000:1001", *mounts, "i", PROBE, "true").err
 
 
 @pytest.mark.parametrize("options", [
