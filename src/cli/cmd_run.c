@@ -5,6 +5,7 @@
 #include "cli/foreground.h"
 #include "cli/output.h"
 #include "cli/run_args.h"
+#include "cli/run_opts.h"
 #include "cli/term.h"
 #include "cli/verb.h"
 #include "spec/options.h"
@@ -15,12 +16,16 @@
 
 static const struct opt_section create_sections[] = {
     {run_container_opts, NULL, offsetof(struct run_args, options), true},
+    {run_further_opts, "Further options", offsetof(struct run_args, options), true},
     {run_create_opts, "Options, continued", 0, false},
+    {run_env_opts, "Environment and platform", 0, false},
     {0},
 };
 static const struct opt_section run_sections[] = {
     {run_container_opts, NULL, offsetof(struct run_args, options), true},
+    {run_further_opts, "Further options", offsetof(struct run_args, options), true},
     {run_create_opts, "Options, continued", 0, false},
+    {run_env_opts, "Environment and platform", 0, false},
     {run_only_opts, "Options of run alone", 0, false},
     {0},
 };
@@ -34,7 +39,6 @@ static const struct opt_section run_sections[] = {
 static const struct opt_absent run_absent[] = {
     {"publish", 'p', NO_PORTS},
     {"publish-all", 'P', NO_PORTS},
-    {"expose", 0, NO_PORTS},
     {"memory", 'm', NO_LIMITS},
     {"memory-swap", 0, NO_LIMITS},
     {"memory-reservation", 0, NO_LIMITS},
@@ -44,7 +48,6 @@ static const struct opt_absent run_absent[] = {
     {"cpuset-cpus", 0, NO_LIMITS},
     {"pids-limit", 0, NO_LIMITS},
     {"pull", 0, NO_FETCH},
-    {"platform", 0, "this version runs an image as what it is, and fetches none"},
     {"gpus", 0, "this version has --device, which gives a container devices of the host"},
     {"restart", 0,
      "this version restarts nothing: a service manager can run 'kelp run' in the foreground"},

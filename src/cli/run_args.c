@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "cli/run_opts.h"
 #include "cli/term.h"
 #include "cli/verb.h"
 #include "container/container.h"
@@ -22,7 +23,7 @@
 
 /* ---- mounts: each spelling has its parser ------------------------------------------------------- */
 
-static int make_absolute(char **path, struct err **reterr)
+int run_args_make_absolute(char **path, struct err **reterr)
 {
         char *absolute = path_make_absolute(*path, reterr);
 
@@ -43,7 +44,7 @@ static int add_mount(struct run_options *o, const char *value, mount_parser pars
 
         /* "./x" is said from here; nobody who mounts it later is here any more. */
         if (r >= 0 && m.type == RUN_MOUNT_BIND && m.source[0] == '.')
-                r = make_absolute(&m.source, reterr);
+                r = run_args_make_absolute(&m.source, reterr);
         if (r < 0) {
                 run_mount_release(&m);
                 return r;
@@ -417,6 +418,8 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
                 r = check_network(a->options, reterr);
         if (r >= 0)
                 r = finish_seccomp(a->options, reterr);
+        if (r >= 0)
+                r = run_opts_finish(a, reterr);
         if (r >= 0)
                 r = finish_attach(a, detached, reterr);
         if (r >= 0)

@@ -18,6 +18,10 @@ struct run_args {
         struct strv env, env_files, labels,
             label_files; /* merged into options by run_args_finish() */
         struct strv attach;
+        struct strv env_merge, unsetenv; /* run_opts.c */
+        bool env_host, unsetenv_all;
+        int http_proxy; /* enum opt_tri */
+        char *arch, *os, *variant;
         bool rootfs; /* the first operand is a directory, not an image */
         bool detach, sig_proxy;
         char *detach_keys;
@@ -35,6 +39,9 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
 /* Creates the container; warnings go to standard error; --cidfile is written. */
 int run_args_create(struct cli *cli, const struct run_args *a, char ret_id[65],
                     struct err **reterr);
+
+/* Replaces a path by what it is from here: nobody who uses it later is here any more. */
+int run_args_make_absolute(char **path, struct err **reterr);
 
 /* "NAME=value", or NAME from our environment (dropped when it is not there). */
 int env_add(struct strv *env, const char *assignment, struct err **reterr);

@@ -101,6 +101,8 @@ int creation_files(
 bool creation_mounts_over(const struct creation *k, const char *name);
 int creation_put_file(struct creation *k, const char *name, const struct strbuf *text,
                       struct err **reterr);
+/* create_passwd.c: the text of the image's /etc/@name; false: it has none that can be taken over. Caller owns *ret. */
+bool creation_read_etc(const struct creation *k, const char *name, char **ret);
 int creation_accounts(struct creation *k, struct err **reterr); /* create_passwd.c */
 int creation_config(struct creation *k, struct err **reterr);   /* create_config.c: doc */
 int creation_host_config(struct creation *k, struct json_object *host, struct err **reterr);

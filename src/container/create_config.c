@@ -46,6 +46,17 @@ static void add_volumes(const struct creation *k, struct json_object *c)
         add_set(c, "Volumes", &volumes);
 }
 
+static void add_exposed(const struct creation *k, struct json_object *c)
+{
+        AUTO_STRV ports = {0};
+
+        strv_copy(&ports, &k->config.exposed_ports);
+        for (size_t i = 0; i < k->o->expose.n; i++)
+                (void)run_expose_parse(k->o->expose.v[i], &ports,
+                                       NULL); /* creation_config() complains */
+        add_set(c, "ExposedPorts", &ports);
+}
+
 static void add_command(struct creation *k, struct json_object *c)
 {
         const struct run_options *o = k->o;
@@ -66,10 +77,7 @@ static void add_env(struct creation *k, struct json_object *c)
 {
         AUTO_STRV env = {0};
 
-        for (size_t i = 0; i < k->config.env.n; i++)
-                strv_env_set(&env, k->config.env.v[i]);
-        for (size_t i = 0; i < k->o->env.n; i++)
-                strv_env_set(&env, k->o->env.v[i]);
+        run_env_build(k->o, &k->config, &env);
         add_strv(c, "Env", &env);
 }
 
@@ -123,7 +131,7 @@ static void add_config(struct creation *k, struct json_object *c)
         json_add_bool(c, "AttachStdin", attaches(o, "stdin"));
         json_add_bool(c, "AttachStdout", attaches(o, "stdout"));
         json_add_bool(c, "AttachStderr", attaches(o, "stderr"));
-        add_set(c, "ExposedPorts", &k->config.exposed_ports);
+        add_exposed(k, c);
         json_add_bool(c, "Tty", o->tty);
         json_add_bool(c, "OpenStdin", o->interactive);
         json_add_bool(c, "StdinOnce", o->interactive && attaches(o, "stdin"));
@@ -221,6 +229,13 @@ int creation_config(struct creation *k, struct err **reterr)
         char time[CLOCK_RFC3339_MAX];
         int r;
 
+        for (size_t i = 0; i < k->o->expose.n; i++) {
+                AUTO_STRV ports = {0};
+
+                r = run_expose_parse(k->o->expose.v[i], &ports, reterr);
+                if (r < 0)
+                        return r;
+        }
         json_add_int(doc, "Format", CONFIG_FORMAT);
         json_add_string(doc, "Id", k->tmp.id);
         json_add_string(doc, "Name", k->name);

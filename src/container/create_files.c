@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/path.h"
 #include "container/container_internal.h"
 
 #include <arpa/inet.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define HOST_FILE_MAX (1024 * 1024)
+#define ZONES         "/usr/share/zoneinfo"
 #define HOSTS_BASE                                                                                 \
         "127.0.0.1\tlocalhost\n"                                                                   \
         "::1\tlocalhost ip6-localhost ip6-loopback\n"                                              \
@@ -71,20 +73,32 @@ static int add_host(struct strbuf *hosts, const char *value, struct err **reterr
         return 0;
 }
 
-static int make_hosts(struct creation *k, struct strbuf *out, struct err **reterr)
+/* What the file begins with: that of --hosts-file, of the host whose network it has, or the lines of every machine. */
+static int make_hosts_base(struct creation *k, struct strbuf *out, struct err **reterr)
 {
-        AUTO_FREE char *host = NULL;
-        size_t n;
+        const char *file = k->o->hosts_file;
+        AUTO_FREE char *text = NULL;
         int r = 0;
 
-        if (uses_host_network(k) &&
-            io_read_file(AT_FDCWD, "/etc/hosts", HOST_FILE_MAX, &host, &n, NULL) >= 0) {
-                strbuf_add_len(out, host, n);
-                if (n > 0 && host[n - 1] != '\n')
-                        strbuf_add(out, "\n");
-        } else {
+        if (file && strcmp(file, "image") == 0)
+                (void)creation_read_etc(k, "hosts", &text);
+        else if (file && strcmp(file, "none") != 0)
+                r = io_read_file(AT_FDCWD, file, HOST_FILE_MAX, &text, NULL, reterr);
+        else if (!file && uses_host_network(k))
+                (void)io_read_file(AT_FDCWD, "/etc/hosts", HOST_FILE_MAX, &text, NULL, NULL);
+        if (r < 0)
+                return err_wrap(reterr, r, "option '--hosts-file'");
+        if (!text && !file)
                 strbuf_add(out, HOSTS_BASE);
-        }
+        if (text && *text)
+                strbuf_addf(out, "%s%s", text, text[strlen(text) - 1] == '\n' ? "" : "\n");
+        return 0;
+}
+
+static int make_hosts(struct creation *k, struct strbuf *out, struct err **reterr)
+{
+        int r = make_hosts_base(k, out, reterr);
+
         for (size_t i = 0; i < k->o->add_hosts.n && r >= 0; i++)
                 r = add_host(out, k->o->add_hosts.v[i], reterr);
         if (k->spec->hostname && strcmp(k->spec->hostname, "localhost") != 0)
@@ -184,17 +198,20 @@ bool creation_mounts_over(const struct creation *k, const char *name)
         return false;
 }
 
+static void mount_file(struct creation *k, const char *name, const char *target)
+{
+        AUTO_FREE char *source = xasprintf("%s/%s/%s", CONTAINERS, k->tmp.id, name);
+
+        spec_add_mount(k->spec, target, "bind", source, "bind,rprivate")->file = true;
+}
+
 /* What the user has mounted there comes first. */
 static void mount_over(struct creation *k, const char *name)
 {
         AUTO_FREE char *target = xasprintf("/etc/%s", name);
-        AUTO_FREE char *source = xasprintf("%s/%s/%s", CONTAINERS, k->tmp.id, name);
-        struct spec_mount *m;
 
-        if (creation_mounts_over(k, name))
-                return;
-        m = spec_add_mount(k->spec, target, "bind", source, "bind,rprivate");
-        m->file = true;
+        if (!creation_mounts_over(k, name))
+                mount_file(k, name, target);
 }
 
 int creation_put_file(struct creation *k, const char *name, const struct strbuf *text,
@@ -215,6 +232,46 @@ static int generate(struct creation *k, const char *name,
         int r = make(k, &text, reterr);
 
         return r < 0 ? r : creation_put_file(k, name, &text, reterr);
+}
+
+/* Programs that change their root into one of these directories see the same names. */
+static int mount_in_roots(struct creation *k, const char *name, struct err **reterr)
+{
+        for (size_t i = 0; i < k->o->chroot_dirs.n; i++) {
+                const char *dir = k->o->chroot_dirs.v[i];
+                AUTO_FREE char *clean = NULL, *target = NULL;
+
+                if (dir[0] != '/')
+                        return err_new(reterr, ERR_USAGE,
+                                       "option '--chrootdirs': '%s' is not absolute", dir);
+                clean = path_clean(dir);
+                target = xasprintf("%s/etc/%s", clean, name);
+                mount_file(k, name, target);
+        }
+        return 0;
+}
+
+/* A zone's rules, checked by their first bytes: the name is the user's, and the file becomes the container's. */
+static int make_localtime(struct creation *k, struct strbuf *out, struct err **reterr)
+{
+        const char *zone = k->o->tz;
+        AUTO_FREE char *path =
+            strcmp(zone, "local") == 0 ? xstrdup("/etc/localtime") : path_join(ZONES, zone);
+        AUTO_FREE char *text = NULL;
+        AUTO_ERR struct err *e = NULL;
+        size_t n = 0;
+        int r;
+
+        if (!strstr(zone, "..") && *zone && zone[0] != '/' &&
+            io_read_file(AT_FDCWD, path, HOST_FILE_MAX, &text, &n, &e) >= 0 &&
+            str_starts(text, "TZif")) {
+                strbuf_add_len(out, text, n);
+                return 0;
+        }
+        r = err_new(reterr, ERR_NOT_FOUND, "option '--tz': there is no time zone '%s' in " ZONES,
+                    zone);
+        return err_hint(reterr, r,
+                        "zones are named Area/City; they come with the host's package tzdata");
 }
 
 static int make_hostname(struct creation *k, struct strbuf *out, struct err **reterr)
@@ -250,14 +307,22 @@ static int make_directories(struct creation *k, struct err **reterr)
 
 int creation_files(struct creation *k, struct err **reterr)
 {
+        const struct {
+                const char *name;
+                int (*make)(struct creation *, struct strbuf *, struct err **);
+                bool wanted, in_roots;
+        } all[] = {{"hosts", make_hosts, !k->o->no_hosts, true},
+                   {"resolv.conf", make_resolv, true, true},
+                   {"hostname", make_hostname, !k->o->no_hostname, true},
+                   {"localtime", make_localtime, k->o->tz, false}};
         int r = make_directories(k, reterr);
 
-        if (r >= 0)
-                r = generate(k, "hosts", make_hosts, reterr);
-        if (r >= 0)
-                r = generate(k, "resolv.conf", make_resolv, reterr);
-        if (r >= 0)
-                r = generate(k, "hostname", make_hostname, reterr);
+        for (size_t i = 0; i < ARRAY_SIZE(all) && r >= 0; i++) {
+                if (all[i].wanted)
+                        r = generate(k, all[i].name, all[i].make, reterr);
+                if (r >= 0 && all[i].wanted && all[i].in_roots)
+                        r = mount_in_roots(k, all[i].name, reterr);
+        }
         if (r >= 0)
                 r = creation_accounts(k, reterr);
         return r;

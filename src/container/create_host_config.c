@@ -231,6 +231,8 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
         add_mode(k, host, "PidMode", o->pid, SPEC_NS_PID);
         add_mode(k, host, "UTSMode", o->uts, SPEC_NS_UTS);
         add_word(host, "UsernsMode", k->userns ? k->userns : o->userns);
+        if (o->oom_score_adj != INT64_MIN)
+                json_add_int(host, "OomScoreAdj", o->oom_score_adj);
         if (o->shm_size)
                 json_add_uint(host, "ShmSize", o->shm_size);
         if (o->init)

@@ -44,7 +44,7 @@ static int read_in_layer(int layer, const char *name, char **ret)
         return io_read_fd(fd, name, ACCOUNTS_MAX, ret, &n, NULL) < 0 ? 0 : 1;
 }
 
-static bool read_in_image(const struct creation *k, const char *name, char **ret)
+bool creation_read_etc(const struct creation *k, const char *name, char **ret)
 {
         const struct strv *layers = &k->spec->layers;
 
@@ -79,7 +79,7 @@ static int add_line(struct creation *k, const char *name, const char *id, const 
         AUTO_STRBUF text = {0};
         size_t n;
 
-        if (creation_mounts_over(k, name) || !read_in_image(k, name, &file) ||
+        if (creation_mounts_over(k, name) || !creation_read_etc(k, name, &file) ||
             accounts_have(file, 2, id))
                 return 0;
         account = pick_name(file, id);

@@ -8,6 +8,7 @@
 #include "container/storage.h"
 #include "idmap/idmap.h"
 #include "image/image_job.h"
+#include "image/platform.h"
 #include "image/store.h"
 
 #include <errno.h>
@@ -15,6 +16,39 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* Only what is here counts: another platform's image may be had under the same name, but that is for "pull" to say. */
+static int check_platform(struct creation *k, struct err **reterr)
+{
+        AUTO_JSON *config = NULL;
+        struct platform wanted, have;
+        char wanted_text[3 * PLATFORM_PART], have_text[3 * PLATFORM_PART];
+        struct json_at root;
+        const char *variant = NULL;
+        int r;
+
+        if (!k->o->platform)
+                return 0;
+        r = platform_parse(k->o->platform, &wanted, reterr);
+        if (r >= 0)
+                r = store_config(k->d, k->image, &config, reterr);
+        if (r < 0)
+                return r;
+        root = json_root(config, "image's config");
+        r = json_opt_string(&root, "variant", &variant, reterr);
+        if (r < 0)
+                return r;
+        platform_set(&have, k->image->os, k->image->architecture, variant);
+        if (platform_score(&wanted, &have) >= PLATFORM_SAME_ARCH)
+                return 0;
+        platform_format(&wanted, wanted_text);
+        platform_format(&have, have_text);
+        r = err_new(reterr, ERR_NOT_FOUND, "image '%s' is for %s, not for %s", k->o->image,
+                    have_text, wanted_text);
+        return err_hint(reterr, r,
+                        "leave the platform out, or get the image for %s under that name",
+                        wanted_text);
+}
 
 static int read_image(struct creation *k, struct err **reterr)
 {
@@ -29,6 +63,9 @@ static int read_image(struct creation *k, struct err **reterr)
         if (r < 0)
                 return r;
         root = json_root(k->image->doc, "image");
+        r = check_platform(k, reterr);
+        if (r < 0)
+                return r;
         config = json_key(&root, "config");
         r = image_config_from_json(config.obj, "image's config", &k->config, reterr);
         k->config.setuid = k->image->setuid;

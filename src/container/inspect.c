@@ -50,6 +50,17 @@ static void copy_key(struct json_object *to, const char *key, struct json_object
         (void)json_object_object_add(to, key, json_object_get(v));
 }
 
+/* A file that the container has not (--no-hosts) has no path. */
+static void add_etc_file(const struct dirs *d, const struct container *c, struct json_object *o,
+                         const char *key, const char *name)
+{
+        bool there = faccessat(c->dir_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+        AUTO_FREE char *path =
+            there ? xasprintf("%s/%s/%s/%s", d->root, CONTAINERS, c->id, name) : xstrdup("");
+
+        json_add_string(o, key, path);
+}
+
 static void add_file(const struct dirs *d, const struct container *c, struct json_object *o,
                      const char *key, const char *name)
 {
@@ -250,9 +261,9 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
         copy_key(o, "Args", c->config);
         add_state(c, o);
         json_add_string(o, "Image", c->image_id);
-        add_file(d, c, o, "ResolvConfPath", "resolv.conf");
-        add_file(d, c, o, "HostnamePath", "hostname");
-        add_file(d, c, o, "HostsPath", "hosts");
+        add_etc_file(d, c, o, "ResolvConfPath", "resolv.conf");
+        add_etc_file(d, c, o, "HostnamePath", "hostname");
+        add_etc_file(d, c, o, "HostsPath", "hosts");
         add_log_path(d, c, o);
         json_add_string(o, "Name", name);
         json_add_int(o, "RestartCount", 0);

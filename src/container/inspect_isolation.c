@@ -121,6 +121,17 @@ static bool number_field(const char *text, const char *name, uint64_t *ret)
         return v && parse_u64(v, ret) == 0;
 }
 
+/* At blanks, up to the end of the line. */
+static void split_words(struct strv *to, const char *line)
+{
+        size_t n;
+
+        for (line += strspn(line, " "); (n = strcspn(line, " \n")); line += strspn(line, " ")) {
+                strv_add_take(to, xstrndup(line, n));
+                line += n;
+        }
+}
+
 /* ---- saying it ---- */
 
 static struct json_object *PRINTF_LIKE(3, 4)
@@ -195,12 +206,15 @@ static void add_namespace(struct look *l, enum spec_ns ns)
 static uint64_t count_ids(const char *map, uint64_t *ret_root)
 {
         AUTO_STRV lines = {0};
-        unsigned long long inside, outside, count;
-        uint64_t sum = 0;
+        uint64_t inside, outside, count, sum = 0;
 
         strv_split(&lines, map, '\n');
         for (size_t i = 0; i < lines.n; i++) {
-                if (sscanf(lines.v[i], "%llu %llu %llu", &inside, &outside, &count) != 3)
+                AUTO_STRV w = {0};
+
+                split_words(&w, lines.v[i]);
+                if (w.n != 3 || parse_u64(w.v[0], &inside) < 0 || parse_u64(w.v[1], &outside) < 0 ||
+                    parse_u64(w.v[2], &count) < 0)
                         continue;
                 sum += count;
                 if (inside == 0)
@@ -458,38 +472,40 @@ static const struct {
     {"stack", "Max stack size"},        {"as", "Max address space"},
 };
 
-/* The hard limit that the process has; false: unknown. */
-static bool limit_of(const char *limits, const char *name, char hard[32])
+/* The hard limit that the process has, UINT64_MAX when it has none; false: unknown. */
+static bool limit_of(const char *limits, const char *name, uint64_t *ret)
 {
+        AUTO_STRV w = {0};
+
         for (size_t i = 0; i < ARRAY_SIZE(ulimits); i++) {
                 const char *row =
                     strcmp(ulimits[i].name, name) == 0 ? strstr(limits, ulimits[i].row) : NULL;
 
                 if (row)
-                        return sscanf(row + strlen(ulimits[i].row), "%*s %31s", hard) == 1;
+                        split_words(&w, row + strlen(ulimits[i].row));
         }
-        return false;
+        if (w.n < 2)
+                return false;
+        *ret = UINT64_MAX;
+        return strcmp(w.v[1], "unlimited") == 0 || parse_u64(w.v[1], ret) == 0;
 }
 
 static void add_ulimit(struct look *l, struct json_object *to, const struct json_at *asked)
 {
         const char *name = NULL;
         int64_t hard = -1, soft = -1;
-        uint64_t now = UINT64_MAX;
-        char text[32] = "";
+        uint64_t now = 0;
         bool live;
 
         if (json_opt_string(asked, "Name", &name, NULL) < 0 || !name ||
             json_opt_i64(asked, "Hard", &hard, NULL) < 0 ||
             json_opt_i64(asked, "Soft", &soft, NULL) < 0)
                 return;
-        live = l->it.limits && limit_of(l->it.limits, name, text);
-        if (live && strcmp(text, "unlimited") != 0)
-                live = parse_u64(text, &now) == 0;
+        live = l->it.limits && limit_of(l->it.limits, name, &now);
         if (live && now > (uint64_t)hard)
                 add(to, name,
-                    verdict(ABSENT, true, "%lld was asked for, but the process has %s",
-                            (long long)hard, text));
+                    verdict(ABSENT, true, "%lld was asked for, but the process has %llu",
+                            (long long)hard, (unsigned long long)now));
         else
                 add(to, name,
                     verdict(ENFORCED, live, "soft %lld, hard %lld", (long long)soft,

@@ -2,8 +2,10 @@
 #include "image/accounts.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
+#include "base/io.h"
 #include "base/parse.h"
 #include "base/str.h"
 #include "idmap/idmap.h"
@@ -67,4 +69,12 @@ int accounts_find(const char *passwd, const char *group, const char *user, uint3
         *ret_uid = uid;
         *ret_gid = gid;
         return 0;
+}
+
+bool accounts_of_host(const char *who, struct strv *ret)
+{
+        AUTO_FREE char *file = NULL;
+
+        return io_read_file(AT_FDCWD, "/etc/passwd", ACCOUNTS_MAX, &file, NULL, NULL) >= 0 &&
+               find_line(file, who, 7, ret);
 }

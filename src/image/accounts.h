@@ -2,11 +2,13 @@
 #pragma once
 /*
  * accounts — the texts of an image's /etc/passwd and /etc/group, which may hold anything: a line that does not parse is passed over.
- * Pure. Who starts a program looks names up in the container itself (launch/user.h); this is for those who stay outside.
+ * Pure, but for accounts_of_host(). Who starts a program looks names up in the container itself (launch/user.h); this is for those who stay outside.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+struct strv;
 
 #define ACCOUNTS_MAX ((size_t)1024 * 1024) /* of either file; a longer one is as none */
 
@@ -18,3 +20,6 @@ bool accounts_have(const char *file, size_t field, const char *text);
  */
 int accounts_find(const char *passwd, const char *group, const char *user, uint32_t *ret_uid,
                   uint32_t *ret_gid);
+/* The fields of a user's line in the host's /etc/passwd (7 or more), by name or number. False: there is none, as for users that come
+ * from a directory service. */
+bool accounts_of_host(const char *who, struct strv *ret);

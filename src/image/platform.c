@@ -122,7 +122,7 @@ int platform_score(const struct platform *wanted, const struct platform *candida
                 if (strcmp(wanted->variant, candidate->variant) == 0)
                         return 100000;
                 /* Every level runs what was made for the ones below it; the nearest is the best. */
-                return have >= 0 && need >= 0 && need <= have ? 10000 + need : 0;
+                return have >= 0 && need >= 0 && need <= have ? PLATFORM_SAME_ARCH + need : 0;
         }
         if (strcmp(wanted->arch, "amd64") == 0 && strcmp(candidate->arch, "386") == 0)
                 return 1000;

@@ -14,6 +14,7 @@ int platform_parse(const char *s, struct platform *ret, struct err **reterr);
 /* From an image's fields (NULL: absent), normalised: x86_64 → amd64, aarch64 → arm64, armhf → arm/v7 … */
 void platform_set(struct platform *p, const char *os, const char *arch, const char *variant);
 void platform_host(struct platform *ret);
-/* 0: does not run; otherwise the higher the better. */
+/* 0: does not run; otherwise the higher the better, from PLATFORM_SAME_ARCH on for the same architecture. */
+#define PLATFORM_SAME_ARCH 10000
 int platform_score(const struct platform *wanted, const struct platform *candidate);
 void platform_format(const struct platform *p, char ret[3 * PLATFORM_PART]);

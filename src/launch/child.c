@@ -22,6 +22,7 @@
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -345,6 +346,11 @@ static int stage_limits(struct child *c)
                 r = apply_rlimits(p->rlimits, p->process->n_rlimits, &failed);
         child_note_set(c->note,
                        failed >= 0 && failed < (int)ARRAY_SIZE(names) ? names[failed] : "limits");
+        if (r == 0 && p->spec->process.personality >= 0 &&
+            personality((unsigned long)p->spec->process.personality) < 0) {
+                child_note_set(c->note, "personality");
+                return -errno;
+        }
         /* Last, since it governs what the stages before create. */
         (void)umask(p->process->umask >= 0 ? (mode_t)p->process->umask : 0022);
         return r;

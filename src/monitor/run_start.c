@@ -188,7 +188,7 @@ static int let_go_of_stdio(struct err **reterr)
 static int own_files(const struct run *run, const struct spec *s, struct err **reterr)
 {
         static const char *const names[] = {"upper",    "work",   "hosts", "resolv.conf",
-                                            "hostname", "passwd", "group"};
+                                            "hostname", "passwd", "group", "localtime"};
         uint32_t uid = id_map_to_outside(&s->uid_map, 0), gid = id_map_to_outside(&s->gid_map, 0);
 
         if (s->uid_map.n == 0 || uid == ID_NONE || gid == ID_NONE || (uid == 0 && gid == 0))

@@ -74,11 +74,9 @@ static void build_env(const struct run_options *o, const struct image_config *im
                 strv_env_set(env, "TERM=xterm");
         if (s->hostname)
                 strv_env_set(env, hostname);
-        for (size_t i = 0; i < image->env.n; i++)
-                strv_env_set(env, image->env.v[i]);
-        for (size_t i = 0; i < o->env.n; i++)
-                strv_env_set(env, o->env.v[i]);
-        s->process.set_home = !strv_env_get(env, "HOME");
+        run_env_build(o, image, env);
+        s->process.set_home =
+            !strv_env_get(env, "HOME") && !o->unsetenv_all && !strv_contains(&o->unsetenv, "HOME");
 }
 
 static int build_cwd(const struct run_options *o, const struct image_config *image, struct spec *s,
@@ -95,6 +93,32 @@ static int build_cwd(const struct run_options *o, const struct image_config *ima
         return 0;
 }
 
+static int build_umask(const struct run_options *o, struct spec_process *p, struct err **reterr)
+{
+        uint32_t mode;
+
+        if (str_empty(o->umask))
+                return 0;
+        if (parse_octal_mode(o->umask, &mode) < 0 || mode > 0777)
+                return err_new(reterr, ERR_USAGE,
+                               "option '--umask': '%s' is not an octal mode up to 0777", o->umask);
+        p->umask = mode;
+        return 0;
+}
+
+static int build_personality(const struct run_options *o, struct spec_process *p,
+                             struct err **reterr)
+{
+        if (str_empty(o->personality))
+                return 0;
+        p->personality = spec_personality_from_name(o->personality);
+        if (p->personality >= 0)
+                return 0;
+        return err_new(reterr, ERR_USAGE,
+                       "option '--personality': '%s' is unknown: expected LINUX or LINUX32",
+                       o->personality);
+}
+
 static int build_process(const struct run_options *o, const struct image_config *image,
                          struct spec *s, struct err **reterr)
 {
@@ -102,14 +126,17 @@ static int build_process(const struct run_options *o, const struct image_config 
         int r;
 
         if ((r = build_args(o, image, &p->args, reterr)) < 0 ||
-            (r = build_cwd(o, image, s, reterr)) < 0)
+            (r = build_cwd(o, image, s, reterr)) < 0 || (r = build_umask(o, p, reterr)) < 0 ||
+            (r = build_personality(o, p, reterr)) < 0)
                 return r;
+        p->oom_score_adj = o->oom_score_adj;
         build_env(o, image, s);
         p->terminal = o->tty;
         p->user = xstrdup(!str_empty(o->user) ? o->user : image->user);
         strv_copy(&p->groups, &o->groups);
         s->stdin_open = o->interactive;
         s->init = o->init;
+        s->init_path = xstrdup(o->init_path);
         return 0;
 }
 

@@ -30,6 +30,8 @@ static void add_defaults(const struct run_options *o, struct spec *s)
                 /* The last word wins: /sys and the cgroup tree are writable then, as with Docker. */
                 if (o->privileged)
                         strv_add(&m->options, "rw");
+                if (strcmp(m->type, "proc") == 0)
+                        strv_copy(&m->options, &s->proc_options);
         }
         if (!s->ns[SPEC_NS_IPC].enabled) {
                 (void)spec_add_mount(s, "/dev/shm", "bind", "/dev/shm",
@@ -39,6 +41,16 @@ static void add_defaults(const struct run_options *o, struct spec *s)
         shm = xasprintf("nosuid,noexec,nodev,mode=1777,size=%llu",
                         (unsigned long long)(o->shm_size ? o->shm_size : SPEC_SHM_SIZE));
         (void)spec_add_mount(s, "/dev/shm", "tmpfs", "shm", shm);
+}
+
+/* Where programs write that have nothing to say there later. */
+static void add_writable(struct spec *s)
+{
+        static const char *const places[] = {"/run", "/tmp", "/var/tmp"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+                (void)spec_add_mount(s, places[i], "tmpfs", "tmpfs",
+                                     "nosuid,nodev,mode=1777,tmpcopyup");
 }
 
 static bool has_propagation(const struct strv *options)
@@ -243,6 +255,8 @@ int spec_build_mounts(const struct run_options *o, struct spec *s, struct err **
         int r = 0;
 
         add_defaults(o, s);
+        if (o->read_only_tmpfs)
+                add_writable(s);
         n_defaults = s->n_mounts;
         for (size_t i = 0; r >= 0 && i < o->n_mounts; i++)
                 r = add_user_mount(&o->mounts[i], s, n_defaults, reterr);

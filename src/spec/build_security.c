@@ -140,6 +140,27 @@ static int opt_systempaths(struct security *c, const char *v, struct err **reter
         return err_new(reterr, ERR_USAGE, "--security-opt systempaths: only 'unconfined' is known");
 }
 
+/* Options of proc(5): hidepid=2 and the like. The kernel judges them when it is mounted. */
+static int opt_proc(struct security *c, const char *v, struct err **reterr)
+{
+        AUTO_STRV options = {0};
+
+        if (str_empty(v))
+                return err_new(reterr, ERR_USAGE,
+                               "--security-opt proc-opts: the options are missing");
+        strv_split(&options, v, ',');
+        for (size_t i = 0; i < options.n; i++) {
+                if (!str_starts(options.v[i], "hidepid=") && !str_starts(options.v[i], "subset=") &&
+                    !str_starts(options.v[i], "gid="))
+                        return err_new(reterr, ERR_USAGE,
+                                       "--security-opt proc-opts: '%s' is no option of proc: "
+                                       "known are hidepid=, subset= and gid=",
+                                       options.v[i]);
+                strv_add(&c->s->proc_options, options.v[i]);
+        }
+        return 0;
+}
+
 /* Labels of security modules: what switches them off is true here without doing anything; anything else would be a promise. */
 static int opt_no_lsm(const char *option, const char *v, const char *off, struct err **reterr)
 {
@@ -171,6 +192,7 @@ static const struct {
     {"mask", opt_mask},
     {"unmask", opt_unmask},
     {"systempaths", opt_systempaths},
+    {"proc-opts", opt_proc},
     {"label", opt_label},
     {"apparmor", opt_apparmor},
 };
@@ -188,7 +210,8 @@ static int take_security_option(struct security *c, const char *option, struct e
         (void)err_new(reterr, ERR_USAGE, "--security-opt '%s': unknown", option);
         return err_hint(
             reterr, -EINVAL,
-            "known: no-new-privileges, seccomp=FILE|unconfined, mask=PATH, unmask=PATH|ALL");
+            "known: no-new-privileges, seccomp=FILE|unconfined, mask=PATH, unmask=PATH|ALL, "
+            "proc-opts=OPTIONS, systempaths=unconfined");
 }
 
 /* ---- capabilities ---- */

@@ -15,6 +15,8 @@ struct run_options *run_options_new(void)
         struct run_options *o = xnew(struct run_options);
 
         o->stop_timeout = -1;
+        o->oom_score_adj = INT64_MIN;
+        o->no_content_trust = true;
         return o;
 }
 
@@ -50,15 +52,19 @@ struct run_options *run_options_free(struct run_options *o)
         if (!o)
                 return NULL;
         char *const strings[] = {
-            o->name,       o->image,      o->rootfs, o->cidfile, o->pidfile,        o->hostname,
-            o->domainname, o->entrypoint, o->user,   o->workdir, o->storage_driver, o->network,
-            o->ipc,        o->pid,        o->uts,    o->userns,  o->stop_signal,    o->log_driver,
+            o->name,           o->image,       o->rootfs,     o->cidfile,   o->pidfile,
+            o->hostname,       o->domainname,  o->entrypoint, o->user,      o->workdir,
+            o->storage_driver, o->network,     o->ipc,        o->pid,       o->uts,
+            o->userns,         o->stop_signal, o->log_driver, o->init_path, o->umask,
+            o->personality,    o->hosts_file,  o->tz,         o->platform,  o->volume_driver,
+            o->image_volume,
         };
         struct strv *const lists[] = {
             &o->labels,       &o->annotations, &o->command,   &o->env,      &o->groups,
             &o->attach,       &o->devices,     &o->add_hosts, &o->dns,      &o->dns_search,
             &o->dns_options,  &o->uidmap,      &o->gidmap,    &o->cap_add,  &o->cap_drop,
             &o->security_opt, &o->ulimits,     &o->sysctls,   &o->log_opts, &o->volumes_from,
+            &o->env_below,    &o->env_merge,   &o->unsetenv,  &o->expose,   &o->chroot_dirs,
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(strings); i++)

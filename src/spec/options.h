@@ -37,21 +37,34 @@ struct run_options {
         bool rm, replace;
         /* process */
         struct strv command, env, groups; /* env: whole assignments, files already read */
-        char *entrypoint;                 /* NULL: the image's; "" : none */
+        struct strv env_below;            /* of the caller; the image's wins */
+        struct strv env_merge;            /* "NAME=text with $NAME" */
+        struct strv unsetenv;
+        bool unsetenv_all;
+        char *entrypoint; /* NULL: the image's; "" : none */
         char *user, *workdir;
         bool tty, interactive, init, no_healthcheck;
-        struct strv attach; /* "stdin", "stdout", "stderr" */
+        char *init_path, *umask, *personality; /* as typed, but for paths, which are absolute */
+        int64_t oom_score_adj;                 /* INT64_MIN: as we have */
+        struct strv attach;                    /* "stdin", "stdout", "stderr" */
         /* files */
         struct run_mount *mounts;
         size_t n_mounts;
         struct strv devices;      /* HOST[:CONTAINER[:rwm]] */
         struct strv volumes_from; /* CONTAINER[:OPTS] */
         char *volume_driver, *image_volume;
-        bool read_only;
+        bool read_only, read_only_tmpfs;
         uint64_t shm_size; /* bytes; 0: 64 MiB */
         char *storage_driver;
         /* names */
-        struct strv add_hosts, dns, dns_search, dns_options;
+        struct strv add_hosts, dns, dns_search, dns_options, expose;
+        bool no_hosts, no_hostname;
+        char *hosts_file; /* a path, "image" or "none" */
+        char *tz;
+        struct strv chroot_dirs;
+        /* image */
+        char *platform;        /* OS/ARCH[/VARIANT]; NULL: any */
+        bool no_content_trust; /* Docker's signatures; true is all that there is */
         /* namespaces */
         char *network, *ipc, *pid, *uts, *userns; /* as typed; NULL: default */
         struct strv uidmap, gidmap;
@@ -77,6 +90,8 @@ int run_mount_parse_mount(const char *value, struct run_mount *ret,
 void run_mount_copy(const struct run_mount *from, struct run_mount *ret);
 int run_mount_parse_tmpfs(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --tmpfs DST[:OPTS] */
+/* --expose: appends "80/tcp" for every port of the value. */
+int run_expose_parse(const char *value, struct strv *ret, struct err **reterr);
 /* --entrypoint: one word, none (""), or Podman's form of several, a JSON array of strings. Appends to @ret. */
 int run_entrypoint_parse(const char *value, struct strv *ret, struct err **reterr);
 void run_mount_release(struct run_mount *m);
@@ -92,6 +107,9 @@ struct image_config {
 int image_config_from_json(struct json_object *config, const char *what, struct image_config *ret,
                            struct err **reterr);
 void image_config_release(struct image_config *c);
+
+/* Everything but what Kelp sets itself, into @env, in the order of precedence. */
+void run_env_build(const struct run_options *o, const struct image_config *image, struct strv *env);
 
 /* Pure: options + image → spec. Layers, upper, work, generated files, id maps and paths of this host are filled in afterwards by container/. */
 int spec_build(const struct run_options *o, const struct image_config *image, const char *id,

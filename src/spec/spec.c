@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/personality.h>
 
 #include "base/alloc.h"
 #include "spec/spec_internal.h"
@@ -15,6 +16,7 @@ struct spec *spec_new(void)
 
         s->process.umask = -1;
         s->process.oom_score_adj = INT64_MIN;
+        s->process.personality = -1;
         s->stop_signal = SIGTERM;
         s->stop_timeout = SPEC_STOP_TIMEOUT;
         return s;
@@ -76,6 +78,7 @@ struct spec *spec_free(struct spec *s)
         strv_release(&s->masked_paths);
         strv_release(&s->readonly_paths);
         strv_release(&s->sysctl);
+        strv_release(&s->proc_options);
         free(s->seccomp_file);
         free(s->init_path);
         strv_release(&s->annotations);
@@ -190,6 +193,29 @@ const char *spec_rlimit_name(int resource)
         for (size_t i = 0; i < ARRAY_SIZE(rlimit_names); i++) {
                 if (rlimit_names[i].resource == resource)
                         return rlimit_names[i].name;
+        }
+        return NULL;
+}
+
+static const struct {
+        const char *name;
+        int64_t value;
+} personalities[] = {{"LINUX", PER_LINUX}, {"LINUX32", PER_LINUX32}};
+
+int spec_personality_from_name(const char *name)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(personalities); i++) {
+                if (strcasecmp(personalities[i].name, name) == 0)
+                        return (int)personalities[i].value;
+        }
+        return -1;
+}
+
+const char *spec_personality_name(int64_t personality)
+{
+        for (size_t i = 0; i < ARRAY_SIZE(personalities); i++) {
+                if (personalities[i].value == personality)
+                        return personalities[i].name;
         }
         return NULL;
 }

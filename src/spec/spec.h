@@ -73,6 +73,7 @@ struct spec_process {
         size_t n_rlimits;
         bool no_new_privileges;
         int64_t oom_score_adj; /* INT64_MIN: leave */
+        int64_t personality;   /* personality(2); -1: leave */
 };
 
 enum spec_seccomp {
@@ -108,7 +109,8 @@ struct spec {
         struct spec_device *devices;
         size_t n_devices;
         struct strv masked_paths, readonly_paths;
-        struct strv sysctl; /* "net.ipv4.ip_forward=1" */
+        struct strv sysctl;       /* "net.ipv4.ip_forward=1" */
+        struct strv proc_options; /* until the mounts are built: for that of /proc */
 
         enum spec_seccomp seccomp;
         char *seccomp_file; /* FILE: absolute path of a JSON profile */

@@ -19,6 +19,8 @@ void spec_process_release(struct spec_process *p);
 void spec_process_add_rlimit(struct spec_process *p, const struct spec_rlimit *limit);
 int spec_rlimit_from_name(const char *name); /* "nofile"; -1 when unknown */
 const char *spec_rlimit_name(int resource);
+int spec_personality_from_name(const char *name); /* personality(2)'s; -1 when unknown */
+const char *spec_personality_name(int64_t personality);
 
 /* mount_spec.c: what -v, --mount and --tmpfs have in common. @value: the whole, for messages. */
 int run_mount_take_option(struct run_mount *m, const char *o, const char *value,

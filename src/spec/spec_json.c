@@ -178,6 +178,9 @@ static void add_linux(struct json_object *doc, const struct spec *s)
         json_object_object_add(o, "readonlyPaths", json_from_strv(&s->readonly_paths));
         if (s->sysctl.n)
                 json_add_pairs(json_object(o, "sysctl"), &s->sysctl);
+        if (s->process.personality >= 0)
+                json_add_string(json_object(o, "personality"), "domain",
+                                spec_personality_name(s->process.personality));
 }
 
 static void add_devices(struct json_object *kelp, const struct spec *s)

@@ -284,7 +284,8 @@ static int read_id_map(const struct json_at *linux_at, const char *key, struct i
 
 static int read_linux(const struct json_at *at, struct spec *s, struct err **reterr)
 {
-        struct json_at seccomp = json_key(at, "seccomp");
+        struct json_at seccomp = json_key(at, "seccomp"), personality = json_key(at, "personality");
+        const char *domain = NULL;
         int r;
 
         if (seccomp.obj) /* fail closed: a filter that we do not load must not be passed over */
@@ -296,7 +297,13 @@ static int read_linux(const struct json_at *at, struct spec *s, struct err **ret
             (r = json_opt_strv(at, "maskedPaths", &s->masked_paths, reterr)) < 0 ||
             (r = json_opt_strv(at, "readonlyPaths", &s->readonly_paths, reterr)) < 0)
                 return r;
-        return json_opt_pairs(at, "sysctl", &s->sysctl, reterr);
+        if (personality.obj) {
+                r = json_get_string(&personality, "domain", &domain, reterr);
+                s->process.personality = r < 0 ? -1 : spec_personality_from_name(domain);
+                if (r >= 0 && s->process.personality < 0)
+                        r = json_fail(&personality, reterr, "unknown domain '%s'", domain);
+        }
+        return r < 0 ? r : json_opt_pairs(at, "sysctl", &s->sysctl, reterr);
 }
 
 static int read_field(const struct json_at *kelp, const struct spec_field *f, void *at,

@@ -46,13 +46,13 @@ def peopled(kelp, busybox):
     (["run", "--network", "h"], ["host"]),
     (["run", "--network=h"], ["--network=host"]),
     (["run", "--network", "con"], ["container:", ":nospace"]),
-    (["run", "--rea"], ["--read-only"]),
-    (["run", "--name", "--rea"], []),              # a value
-    (["run", "-it", "--rea"], ["--read-only"]),
-    (["run", "-itw", "--rea"], []),                # the value of the w
-    (["run", "image", "--rea"], []),               # belongs to the command
+    (["run", "--storage-d"], ["--storage-driver"]),
+    (["run", "--name", "--storage-d"], []),              # a value
+    (["run", "-it", "--storage-d"], ["--storage-driver"]),
+    (["run", "-itw", "--storage-d"], []),                # the value of the w
+    (["run", "image", "--storage-d"], []),               # belongs to the command
     (["run", "image", ""], []),
-    (["run", "--", "--rea"], []),
+    (["run", "--", "--storage-d"], []),
     (["run", "--env-file", ""], [":files"]),
     (["run", "--cap-add", "NET_B"], ["NET_BIND_SERVICE", "NET_BROADCAST"]),
     (["kill", "-s", "SIGT"], ["SIGTRAP", "SIGTERM", "SIGTSTP", "SIGTTIN", "SIGTTOU"]),
@@ -149,7 +149,7 @@ def test_unknown_shell(kelp):
 CASES = [  # what is typed; what the line has to become
     ("kelp vers\t", "kelp version "),
     ("kelp container sta\t", "kelp container start "),
-    ("kelp run --read-o\t", "kelp run --read-only "),
+    ("kelp run --storage-d\t", "kelp run --storage-driver "),
     ("kelp run --network=no\t", "kelp run --network=none "),
     ("kelp run --network con\tru\t", "kelp run --network container:runner "),
     ("kelp rmi demo/\t", "kelp rmi demo/app:v1 "),

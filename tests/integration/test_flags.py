@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The further options of run and create: each by its effect inside the container, or by the error that says why not."""
+import os
+import platform
+import re
+
+import pytest
+
+import rootfs
+
+PROBE = "/bin/probe"
+
+
+def run(kelp, image, *args, options=(), **kw):
+    return kelp.ok("run", "--rm", *options, image, *args, **kw)
+
+
+def cat(kelp, image, path, *options, **kw):
+    return run(kelp, image, "cat", path, options=options, **kw)
+
+
+# ---- environment ----
+
+
+def env(kelp, image, *options, **kw):
+    return dict(line.split("=", 1) for line in run(kelp, image, "env", options=options, **kw).splitlines())
+
+
+@pytest.fixture
+def with_env(kelp, probe_binary):
+    archive, _, _ = rootfs.oci_archive([rootfs.write_tar(rootfs.probe_entries(probe_binary))],
+                                       config={"Env": ["PATH=/bin", "A=image", "B=image"]}, name="withenv:1")
+    kelp.ok("load", input=archive)
+    return "withenv:1"
+
+
+def test_env_host(kelp, with_env):
+    caller = {"A": "caller", "C": "caller", "HOSTNAME": "caller", "HOME": "/caller"}
+    got = env(kelp, with_env, "--env-host", "-e", "D=typed", env=caller)
+    assert (got["A"], got["C"], got["D"]) == ("image", "caller", "typed")
+    assert got["HOSTNAME"] != "caller" and got["HOME"] == "/root" and not any(name.startswith("KELP_") for name in got)
+    assert "C" not in env(kelp, with_env, env=caller)
+
+
+def test_unsetenv(kelp, with_env):
+    got = env(kelp, with_env, "--unsetenv", "A", "--unsetenv", "container", "-e", "container=x")
+    assert "A" not in got and got["B"] == "image" and got["container"] == "x"
+    assert env(kelp, with_env, "--unsetenv-all", "-e", "X=1") == {"X": "1"}
+    kelp.ok("create", "--name", "c", "--unsetenv", "A", with_env, "true")
+    assert not any(e.startswith("A=") for e in kelp.json("inspect", "c")[0]["Config"]["Env"])
+
+
+def test_env_merge(kelp, with_env):
+    got = env(kelp, with_env, "--env-merge", "A=${A}-and-$B-$NOPE-$", "--env-merge", "N=new", "-e", "B=typed")
+    assert (got["A"], got["B"], got["N"]) == ("image-and-image--$", "typed", "new")
+    kelp.fails("run", "--rm", "--env-merge", "=x", with_env, "true", code=125, match="--env-merge")
+
+
+def test_http_proxy(kelp, with_env):
+    caller = {"http_proxy": "http://proxy:1", "NO_PROXY": "localhost"}
+    assert "http_proxy" not in env(kelp, with_env, env=caller), "without a network there is nothing to reach"
+    assert env(kelp, with_env, "--network", "host", env=caller)["http_proxy"] == "http://proxy:1"
+    assert env(kelp, with_env, "--http-proxy", env=caller)["NO_PROXY"] == "localhost"
+    assert "http_proxy" not in env(kelp, with_env, "--network", "host", "--http-proxy=false", env=caller)
+
+
+# ---- the process ----
+
+
+def test_umask(kelp, busybox):
+    assert run(kelp, busybox, "sh", "-c", "umask; touch /f; stat -c %a /f", options=["--umask", "0077"]).split() == ["0077", "600"]
+    kelp.ok("run", "-d", "--name", "c", "--umask", "027", busybox, "sleep", "100")
+    assert kelp.ok("exec", "c", "sh", "-c", "umask") == "0027"
+    kelp.fails("run", "--rm", "--umask", "8", busybox, "true", code=125, match="--umask.*octal")
+
+
+def test_oom_score_adj(kelp, probe):
+    own = int(open("/proc/self/oom_score_adj").read())
+    assert cat(kelp, probe, "/proc/self/oom_score_adj", "--oom-score-adj", "777") == "777"
+    kelp.ok("create", "--name", "c", "--oom-score-adj", "777", probe, "true")
+    assert kelp.json("inspect", "c")[0]["HostConfig"]["OomScoreAdj"] == 777
+    kelp.fails("run", "--rm", "--oom-score-adj", "1001", probe, "true", code=125, match="between -1000 and 1000")
+    kelp.fails("run", "--rm", "--oom-score-adj", str(own - 1), probe, "true", code=125, match=f"below {own}(.|\n)*hint:")
+
+
+def test_personality(kelp, probe):
+    kelp.ok("run", "-d", "--name", "c", "--personality", "LINUX32", probe, PROBE, "pause")
+    pid = kelp.state("c")["Pid"]
+    assert int(open(f"/proc/{pid}/personality").read(), 16) == 8
+    kelp.fails("run", "--rm", "--personality", "SVR4", probe, "true", code=125, match="--personality.*SVR4")
+
+
+def test_domainname_and_annotation(kelp, probe):
+    assert cat(kelp, probe, "/proc/sys/kernel/domainname", "--domainname", "example.org") == "example.org"
+    kelp.ok("create", "--name", "c", "--annotation", "a.b=c", probe, "true")
+    assert kelp.json("inspect", "c")[0]["HostConfig"]["Annotations"] == {"a.b": "c"}
+
+
+def test_init_path(kelp, busybox):
+    script = kelp.work / "init"
+    script.write_bytes(open("/bin/busybox" if os.path.exists("/bin/busybox") else "/usr/bin/busybox", "rb").read())
+    script.chmod(0o755)
+    # busybox by that name does not know the applet: what matters is that it is this program that was started
+    result = kelp("run", "--rm", "--init", "--init-path", str(script), busybox, "true")
+    assert "kelp-init: applet not found" in result.err or "applet not found" in result.out + result.err, result
+    kelp.fails("run", "--rm", "--init-path", "/x", busybox, "true", code=125, match="goes with '--init'")
+    kelp.fails("run", "--rm", "--init", "--init-path", "/nosuch", busybox, "true", match="/nosuch")
+
+
+# ---- files ----
+
+
+def test_no_hosts_and_no_hostname(kelp, make_kelp, probe_binary):
+    extra = [rootfs.entry("etc/hosts", data=b"the image's\n"), rootfs.entry("etc/hostname", data=b"image\n")]
+    kelp.import_image(rootfs.write_tar(rootfs.probe_entries(probe_binary) + extra), "named")
+    assert cat(kelp, "named", "/etc/hosts", "--no-hosts") == "the image's"
+    assert cat(kelp, "named", "/etc/hostname", "--no-hostname") == "image"
+    assert "localhost" in cat(kelp, "named", "/etc/hosts") and cat(kelp, "named", "/etc/hostname") != "image"
+    kelp.ok("create", "--name", "c", "--no-hosts", "named", "true")
+    c = kelp.json("inspect", "c")[0]
+    assert c["HostsPath"] == "" and os.path.exists(c["HostnamePath"])
+    kelp.fails("run", "--rm", "--no-hosts", "--add-host", "a:1.2.3.4", "named", "true", code=125, match="--no-hosts")
+
+
+def test_hosts_file(kelp, probe_binary):
+    kelp.import_image(rootfs.write_tar(rootfs.probe_entries(probe_binary) + [rootfs.entry("etc/hosts", data=b"1.1.1.1 image")]), "named")
+    (kelp.work / "hosts").write_text("2.2.2.2 mine\n")
+    os.chmod(kelp.work / "hosts", 0o644)
+    assert cat(kelp, "named", "/etc/hosts", "--hosts-file", "hosts").startswith("2.2.2.2 mine\n")
+    assert cat(kelp, "named", "/etc/hosts", "--hosts-file", "image", "--add-host", "x:9.9.9.9").splitlines()[:2] \
+        == ["1.1.1.1 image", "9.9.9.9\tx"]
+    assert "localhost" not in cat(kelp, "named", "/etc/hosts", "--hosts-file", "none")
+    kelp.fails("run", "--rm", "--hosts-file", "/nosuch", "named", "true", code=125, match="--hosts-file.*/nosuch")
+
+
+def test_chrootdirs(kelp, probe):
+    out = run(kelp, probe, PROBE, "cat", "/jail/etc/hosts", "/jail/etc/resolv.conf",
+              options=["--chrootdirs", "/jail,/other", "--dns", "9.9.9.9"])
+    assert "localhost" in out and "nameserver 9.9.9.9" in out
+    kelp.fails("run", "--rm", "--chrootdirs", "jail", probe, "true", code=125, match="--chrootdirs.*not absolute")
+
+
+@pytest.mark.skipif(not os.path.exists("/usr/share/zoneinfo/Europe/Vienna"), reason="no tzdata")
+@pytest.mark.parametrize("link", [None, "/usr/share/zoneinfo/UTC"])
+def test_tz(kelp, probe_binary, link):
+    extra = [rootfs.entry("etc/localtime", "symlink", target=link)] if link else []
+    kelp.import_image(rootfs.write_tar(rootfs.probe_entries(probe_binary) + extra), "zoned")
+    zone = open("/usr/share/zoneinfo/Europe/Vienna", "rb").read()
+    got = kelp.execute(kelp.command("run", "--rm", "--tz", "Europe/Vienna", "zoned", PROBE, "cat", "/etc/localtime"))
+    assert got.rc == 0 and got.out == zone.decode(errors="replace")
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "../../../etc/passwd", "/etc/passwd", "tzdata.zi"])
+def test_tz_that_is_none(kelp, probe, zone):
+    kelp.fails("run", "--rm", "--tz", zone, probe, "true", code=125, match="--tz.*no time zone")
+
+
+def test_read_only_tmpfs(kelp, probe_binary):
+    kelp.import_image(rootfs.write_tar(rootfs.probe_entries(probe_binary) + [rootfs.entry("run/kept", data=b"kept")]), "ro")
+    both = ["--read-only", "--read-only-tmpfs"]
+    assert run(kelp, "ro", PROBE, "seq", "cat", "/run/kept", "--", "write", "/tmp/a", "x", "--", "write", "/var/tmp/a", "x", "--",
+               "write", "/run/a", "x", "--", "cat", "/var/tmp/a", options=both) == "keptx"
+    kelp.fails("run", "--rm", *both, "ro", PROBE, "write", "/a", "x", match="EROFS")
+    kelp.fails("run", "--rm", "--read-only", "ro", PROBE, "write", "/tmp/a", "x", match="EROFS")
+    kelp.fails("run", "--rm", "--read-only-tmpfs", "ro", "true", code=125, match="goes with '--read-only'")
+
+
+def test_proc_opts(kelp, probe):
+    mounts = cat(kelp, probe, "/proc/self/mountinfo", "--security-opt", "proc-opts=hidepid=2")
+    assert re.search(r" /proc .*hidepid=(2|invisible)", mounts)
+    kelp.fails("run", "--rm", "--security-opt", "proc-opts=evil", probe, "true", code=125, match="proc-opts.*evil")
+
+
+# ---- images ----
+
+
+def test_platform_of_the_image(kelp, probe, probe_binary):
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
+    other = "arm64" if machine == "amd64" else "amd64"
+    for options in (["--platform", f"linux/{machine}"], ["--platform", machine], ["--arch", platform.machine()], ["--os", "linux"]):
+        assert run(kelp, probe, "echo", "here", options=options) == "here"
+    for options in (["--platform", f"linux/{other}"], ["--arch", other], ["--os", "plan9"]):
+        kelp.fails("run", "--rm", *options, probe, "true", code=125, match=f"image 'probe' is for linux/{machine}, not for (.|\n)*hint:")
+    kelp.fails("run", "--rm", "--platform", "a/b/c/d", probe, "true", code=125, match="a/b/c/d")
+    kelp.fails("run", "--rm", "--platform", machine, "--arch", machine, probe, "true", code=125, match="--platform")
+    kelp.fails("run", "--rm", "--variant", "v7", probe, "true", code=125, match="--variant")
+
+
+def test_expose(kelp, probe):
+    kelp.ok("create", "--name", "c", "--expose", "80", "--expose", "5000-5002/udp", probe, "true")
+    assert set(kelp.json("inspect", "c")[0]["Config"]["ExposedPorts"]) == {"80/tcp", "5000/udp", "5001/udp", "5002/udp"}
+    for value in ("0", "65536", "80/icmp", "9-8", "x", "1-2-3", ""):
+        kelp.fails("create", "--expose", value, probe, "true", code=125, match="--expose")
+
+
+# ---- one value, or an error that says why ----
+
+
+@pytest.mark.parametrize("option, good, bad", [
+    ("--runtime", "kelp", "runc"), ("--isolation", "default", "hyperv"), ("--cpu-count", "0", "2"), ("--cpu-percent", "0", "50"),
+    ("--io-maxbandwidth", "0", "1m"), ("--io-maxiops", "0", "100"), ("--disable-content-trust", "true", "false"),
+    ("--storage-opt", None, "size=1G"), ("--storage-opt", None, "overlay.mountopt=nodev"), ("--device-cgroup-rule", None, "c 1:3 mr"),
+    ("--subuidname", "SELF", "root"), ("--subgidname", "SELF", "root"),
+])
+def test_options_with_one_value(kelp, probe, option, good, bad):
+    if good:
+        good = kelp.user.name if good == "SELF" else good
+        assert run(kelp, probe, "echo", "here", options=[f"{option}={good}"]) == "here"
+    kelp.fails("run", "--rm", f"{option}={bad}", probe, "true", code=125, match=f"option '{option} {re.escape(bad)}': (.|\n)*hint:")
