@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/json.h"
+#include "base/lock.h"
 #include "base/path.h"
 #include "base/str.h"
 #include "image/layer.h"
@@ -16,7 +17,10 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define LOCK_PAUSE_NS 20000000
 
 /* A container's map, given as container → caller's namespace, and the same as container → U. */
 struct wanted_map {
@@ -103,6 +107,22 @@ static int read_owners(struct tool *t, struct owners *o, struct err **reterr)
         return store_txn_begin(t->dirs, &o->txn, reterr);
 }
 
+/* Whoever comes while a layer is being copied waits for it, instead of copying it as well; the lock goes with its holder, however that ends. */
+static int lock_layer(const struct tool *t, int layer_fd, struct err **reterr)
+{
+        const struct timespec pause = {.tv_nsec = LOCK_PAUSE_NS};
+
+        for (;;) {
+                int fd = lock_try(layer_fd, ".", true, reterr);
+
+                if (fd != -EWOULDBLOCK)
+                        return fd;
+                if (tool_interrupted(t))
+                        return tool_interrupted_error(reterr);
+                (void)nanosleep(&pause, NULL);
+        }
+}
+
 static int reown(struct tool *t, const struct owners *o, int layer_fd, const char *name,
                  char ret[LAYER_DIR_MAX], struct err **reterr)
 {
@@ -112,8 +132,11 @@ static int reown(struct tool *t, const struct owners *o, int layer_fd, const cha
             .host_uid = &t->userns->uid,
             .host_gid = &t->userns->gid,
         };
+        AUTO_CLOSE int lock = -EBADF;
         int r = store_txn_claim_layer(o->txn, name, reterr);
 
+        if (r >= 0)
+                r = lock = lock_layer(t, layer_fd, reterr);
         if (r >= 0)
                 r = layer_reown(layer_fd, store_txn_dir(o->txn), &maps, ret, reterr);
         return r < 0 ? err_wrap(reterr, r, "layer %.12s", name) : 0;

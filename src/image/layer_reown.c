@@ -3,7 +3,7 @@
  * Theory of operation
  *   A variant is a copy of fs/ in which every inode gets the owner that the recipe remembers for it, through the new maps. First the
  *   copy, then the owners: the recipe goes by entries of the archive, which are neither in tree order nor unique. A record counts only while
- *   its inode is still at its path (see recipe_kept_find()). Published by rename; whoever is second throws its copy away.
+ *   its inode is still at its path (see recipe_kept_find()). Published by rename; should two be at it all the same, the second throws its copy away (`reown` takes a lock).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/err.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/random_id.h"
@@ -96,6 +97,7 @@ static int make_variant(struct reown *w, int layer_fd, int tmp_fd, const char *t
         /* Published by its name alone, so its content must be on disk before the name is. */
         if (syncfs(copy) < 0)
                 return err_sys(reterr, errno, "write the copy of the layer to disk");
+        FAULT_POINT("reown-copied");
         if (renameat2(tmp_fd, tmp_name, layer_fd, name, RENAME_NOREPLACE) == 0)
                 return 0;
         return errno == EEXIST ? 1 : err_sys(reterr, errno, "publish the copy of the layer");

@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who owns what a container writes into a directory of the caller: --userns=keep-id:image, with images as they are."""
+import glob
 import json
 import os
+import shutil
+import signal
 import struct
+import subprocess
+import time
 
 import pytest
 
@@ -115,6 +120,74 @@ def test_one_id(make_kelp, noids_user, probe_binary):
     data = make_dir(kelp, "data")
     out = kelp.ok("run", "--rm", "--userns=keep-id:image", "-v", f"{data}:/data", "i", PROBE, "id")
     assert out.startswith("uid=999 euid=999 gid=998"), out
+
+
+# ---- layers with other owners ----
+
+
+def big_image(kelp, probe_binary, size):
+    """An image of one layer with a file of so many bytes, and some of all sorts of owners."""
+    extra = [rootfs.entry("big", data=os.urandom(size))] + [rootfs.entry(f"f{i}", data=str(i), uid=i, gid=2 * i) for i in range(50)]
+    kelp.import_image(rootfs.probe_tar(probe_binary, extra), "big")
+    return next((kelp.root / "layers").iterdir())
+
+
+def variants(layer):
+    return sorted(p.name for p in layer.iterdir() if p.name.startswith("fs."))
+
+
+def test_concurrent_starts_copy_once(kelp, probe_binary):
+    layer = big_image(kelp, probe_binary, 64 << 20)
+    runs = [kelp.popen("run", "--rm", "--userns=keep-id", "big", PROBE, "stat", "/f7") for _ in range(5)]
+    copies = set()
+    while any(r.poll() is None for r in runs):
+        copies |= set(glob.glob(f"{kelp.root}/tmp/*/*/big"))
+        time.sleep(0.002)
+    for r in runs:
+        out, err = r.communicate()
+        assert r.returncode == 0 and "uid=7 gid=14" in out, err
+    assert len(variants(layer)) == 1 and len(copies) == 1, copies
+
+
+def test_killed_while_it_copies(kelp, probe_binary):
+    """The next start makes it; what was half there is gone."""
+    layer = big_image(kelp, probe_binary, 64 << 20)
+    kelp.garbage = True
+    run = kelp.popen("run", "--rm", "--userns=keep-id", "big", PROBE, "stat", "/f7")
+    wait_for(lambda: glob.glob(f"{kelp.root}/tmp/*/*/big"), 10, "the copy has begun")
+    for pid, p in kelp.processes().items():
+        if p[0].startswith("kelp-image"):
+            os.kill(pid, signal.SIGKILL)
+    assert run.wait(20) == 125 and "killed by signal 9" in run.stderr.read()
+    assert variants(layer) == []
+    assert "uid=7 gid=14" in kelp.ok("run", "--rm", "--userns=keep-id", "big", PROBE, "stat", "/f7")
+    assert len(variants(layer)) == 1
+    wait_for(lambda: not glob.glob(f"{kelp.root}/tmp/*/*/big"), 5, "the torn copy is swept")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can make a file system")
+def test_reflinks(make_kelp, session_dir, probe_binary):
+    """Where the file system shares blocks between files, a layer with other owners takes no room."""
+    kelp = make_kelp()
+    disk = session_dir / "xfs.img"
+    with open(disk, "wb") as f:
+        f.truncate(400 << 20)
+    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", disk], check=True)
+    subprocess.run(["mount", "-o", "loop", disk, kelp.root], check=True)
+    kelp.own_mounts = [str(kelp.root)]
+    try:
+        os.chown(kelp.root, kelp.user.uid, kelp.user.gid)
+        layer = big_image(kelp, probe_binary, 48 << 20)
+        free = shutil.disk_usage(kelp.root).free
+        kelp.ok("run", "--rm", "--userns=keep-id", "big", PROBE, "true")
+        copy = layer / variants(layer)[0] / "big"
+        assert copy.stat().st_size == 48 << 20 and copy.stat().st_uid == subordinate(kelp, 1)
+        assert free - shutil.disk_usage(kelp.root).free < 8 << 20
+        kelp.ok("rmi", "big")
+        kelp.end_holders()
+    finally:
+        subprocess.run(["umount", "-l", kelp.root], check=True)
+        disk.unlink()
 
 
 # ---- the option U ----
