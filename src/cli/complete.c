@@ -104,10 +104,11 @@ static void offer_images(struct line *l)
         offer_names(l, &names, "", "image");
 }
 
-static void offer_volumes(struct line *l)
+/* Objects that are a directory each, named after them. */
+static void offer_directories(struct line *l, const char *of, const char *what)
 {
         const struct dirs *d = store_of(l);
-        int fd = d ? openat(d->root_fd, "volumes", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
+        int fd = d ? openat(d->root_fd, of, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -EBADF;
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
         if (!dir) {
@@ -116,9 +117,14 @@ static void offer_volumes(struct line *l)
         }
         for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
                 if (e->d_name[0] != '.' && !is_given(l, e->d_name))
-                        offer(l, e->d_name, "volume");
+                        offer(l, e->d_name, what);
         }
         (void)closedir(dir);
+}
+
+static void offer_volumes(struct line *l)
+{
+        offer_directories(l, "volumes", "volume");
 }
 
 static void offer_signals(const struct line *l)
@@ -158,6 +164,8 @@ static void offer_kind(struct line *l, enum complete_kind kind)
                 return offer_containers(l, CONTAINER_NAMES_STOPPED, "");
         case COMPLETE_VOLUME:
                 return offer_volumes(l);
+        case COMPLETE_SECRET:
+                return offer_directories(l, "secrets", "secret");
         case COMPLETE_OBJECT:
                 offer_containers(l, CONTAINER_NAMES_ALL, "");
                 offer_images(l);
@@ -198,6 +206,7 @@ static void offer_value(struct line *l, const char *value)
             {"@file", COMPLETE_FILE},       {"@dir", COMPLETE_DIRECTORY},
             {"@image", COMPLETE_IMAGE},     {"@container", COMPLETE_CONTAINER},
             {"@running", COMPLETE_RUNNING}, {"@volume", COMPLETE_VOLUME},
+            {"@secret", COMPLETE_SECRET},
         };
         size_t len = strlen(value);
 

@@ -23,6 +23,7 @@ enum complete_kind {
         COMPLETE_RUNNING, /* containers that run, */
         COMPLETE_STOPPED, /* and those that do not */
         COMPLETE_VOLUME,
+        COMPLETE_SECRET,
         COMPLETE_OBJECT, /* container, image or volume */
         COMPLETE_FILE,
         COMPLETE_DIRECTORY,

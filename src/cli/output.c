@@ -223,7 +223,7 @@ int output_new(const struct output_opts *o, struct output **ret, struct err **re
         out->arg = o->arg;
         r = template_parse(out->mode == MODE_JSON ? "" : text, TEMPLATE_ESCAPES, &out->template,
                            reterr);
-        if (r >= 0 && out->mode == MODE_TABLE)
+        if (r >= 0 && out->mode == MODE_TABLE && !o->no_heading)
                 r = add_headings(out, o, reterr);
         if (r < 0)
                 return err_wrap(reterr, r, "--format");

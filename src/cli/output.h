@@ -24,6 +24,7 @@ struct column {
 struct output_opts {
         const char *format;           /* --format; NULL: table */
         bool quiet;                   /* -q: only @quiet_field, one per line */
+        bool no_heading;              /* a table without its first line */
         const char *quiet_field;      /* "ID" */
         const char *table;            /* default columns: "{{.ID}}\t{{.Image}}" */
         const struct column *columns; /* headings of every field; ends with a NULL field */

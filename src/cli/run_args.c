@@ -69,6 +69,19 @@ static int take_tmpfs(void *field, const char *value, struct err **reterr)
         return add_mount(field, value, run_mount_parse_tmpfs, reterr);
 }
 
+static int take_secret(void *field, const char *value, struct err **reterr)
+{
+        struct run_options *o = field;
+        struct run_secret s = {0};
+        int r = run_secret_parse(value, &s, reterr);
+
+        if (r < 0)
+                return r;
+        o->secrets = xrealloc(o->secrets, o->n_secrets + 1, sizeof(*o->secrets));
+        o->secrets[o->n_secrets++] = s;
+        return 0;
+}
+
 /* ---- tables ------------------------------------------------------------------------------------- */
 
 #define O(f) offsetof(struct run_options, f)
@@ -99,6 +112,9 @@ const struct opt run_container_opts[] = {
     {"image-volume", 0, OPT_STRING, O(image_volume), "KIND",
      "What the image's volumes become: anonymous (the default), tmpfs, ignore",
      .values = "anonymous tmpfs ignore"},
+    {"secret", 0, OPT_CALL, 0, "SECRET[,OPTS]",
+     "Give the container a secret: type=mount|env,target=…,uid=…,gid=…,mode=…", take_secret,
+     .values = "@secret"},
     {"tmpfs", 0, OPT_CALL, 0, "DST[:OPTS]", "Mount an empty file system in memory", take_tmpfs},
     {"read-only", 0, OPT_BOOL, O(read_only), NULL, "Make the root file system read-only"},
     {"device", 0, OPT_STRV, O(devices), "HOST[:DST[:rwm]]",

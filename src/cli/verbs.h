@@ -9,6 +9,8 @@ extern const struct verb verb_run_container, verb_create, verb_start, verb_stop,
 extern const struct verb verb_commit, verb_diff, verb_export;
 extern const struct verb verb_volume_create, verb_volume_exists, verb_volume_export,
     verb_volume_inspect, verb_volume_import, verb_volume_ls, verb_volume_prune, verb_volume_rm;
+extern const struct verb verb_secret_create, verb_secret_exists, verb_secret_inspect,
+    verb_secret_ls, verb_secret_rm;
 extern const struct verb verb_events, verb_info, verb_doctor, verb_version, verb_completion;
 extern const struct verb verb_history, verb_images, verb_image_inspect, verb_image_prune,
     verb_import, verb_load, verb_rmi, verb_save, verb_tag;

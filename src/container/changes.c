@@ -25,6 +25,10 @@ static void add_mount_points(struct json_object *o, const struct spec *s)
 
         for (size_t i = 0; i < s->n_mounts; i++)
                 json_object_array_add(list, json_object_new_string(s->mounts[i].destination));
+        for (size_t i = 0; i < s->n_secrets; i++) {
+                if (!s->secrets[i].env)
+                        json_object_array_add(list, json_object_new_string(s->secrets[i].target));
+        }
         for (size_t i = 0; i < s->n_devices; i++)
                 json_object_array_add(list, json_object_new_string(s->devices[i].path));
 }

@@ -76,6 +76,7 @@ struct creation {
         size_t n_mounts;
         int *volume_locks;
         size_t n_volume_locks;
+        struct json_object *secrets;                /* for inspect; NULL: none */
         struct strv mounted_images, mounted_layers; /* of images that are mounted: ids, names */
         int64_t created_ns;
 };
@@ -97,6 +98,8 @@ int creation_flatten(struct creation *k, const struct image *image, const char *
 int creation_files(
     struct creation *k,
     struct err **reterr); /* create_files.c: hosts, resolv.conf, hostname, directories */
+/* create_secrets.c: copies of the secrets that it is given; behind creation_spec(). */
+int creation_secrets(struct creation *k, struct err **reterr);
 /* create_files.c: a file of the container, mounted on /etc/@name unless the user has mounted something there. */
 bool creation_mounts_over(const struct creation *k, const char *name);
 int creation_put_file(struct creation *k, const char *name, const struct strbuf *text,

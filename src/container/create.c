@@ -200,6 +200,8 @@ static int write_all(struct creation *k, struct err **reterr)
         if (r >= 0)
                 r = k->o->name ? reserve_given(k, reterr) : reserve_generated(k, reterr);
         if (r >= 0)
+                r = creation_secrets(k, reterr);
+        if (r >= 0)
                 r = creation_files(k, reterr);
         if (r >= 0)
                 r = creation_config(k, reterr);
@@ -236,6 +238,7 @@ static void creation_release(struct creation *k)
         id_map_release(&k->to_gid);
         strv_release(&k->mounted_images);
         strv_release(&k->mounted_layers);
+        k->secrets = json_unref(k->secrets);
         k->doc = json_unref(k->doc);
 }
 

@@ -253,6 +253,8 @@ int creation_config(struct creation *k, struct err **reterr)
         if (r < 0)
                 return r;
         add_mounts(k, json_array(doc, "Mounts"));
+        if (k->secrets)
+                (void)json_object_object_add(doc, "Secrets", json_object_get(k->secrets));
         if (k->joins.n > 0)
                 add_strv(doc, "Joins", &k->joins);
         if (k->o->pidfile) {

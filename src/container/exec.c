@@ -6,6 +6,7 @@
 #include "base/io.h"
 #include "base/random_id.h"
 #include "container/container_internal.h"
+#include "secret/secret.h"
 
 #include <errno.h>
 #include <string.h>
@@ -127,6 +128,8 @@ static int exec_prepare(const struct dirs *d, struct container *c, const struct 
         if (dir < 0)
                 return dir;
         r = container_read_spec(dir, &s, reterr);
+        if (r >= 0)
+                r = secret_add_env(dir, s, &s->process.env, reterr);
         if (r < 0)
                 return r;
         process_for_exec(&s->process, o);

@@ -76,6 +76,7 @@ struct json_object *inspect_config(const struct container *c, struct json_object
                      {"CpuShares", "CpuShares"},
                      {"Cpuset", "CpusetCpus"}};
         struct json_at root = json_root(c->config, CONFIG_FILE);
+        struct json_object *secrets = NULL;
         struct json_object *config = with_defaults(config_defaults, json_key(&root, "Config").obj);
 
         for (size_t i = 0; i < ARRAY_SIZE(moved); i++) {
@@ -84,6 +85,9 @@ struct json_object *inspect_config(const struct container *c, struct json_object
                 (void)json_object_object_get_ex(host, moved[i].now, &v);
                 (void)json_object_object_add(config, moved[i].old, json_object_get(v));
         }
+        /* Podman's place for them; none is part of what commit takes over. */
+        if (json_object_object_get_ex(c->config, "Secrets", &secrets))
+                (void)json_object_object_add(config, "Secrets", json_object_get(secrets));
         return config;
 }
 

@@ -14,6 +14,7 @@
 #include "monitor/record.h"
 #include "monitor/run_internal.h"
 #include "monitor/session.h"
+#include "secret/secret.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -121,6 +122,9 @@ static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
         if (r < 0)
                 return r;
         s = *ret;
+        r = secret_add_env(run->dir_fd, s, &s->process.env, reterr);
+        if (r < 0)
+                return r;
         for (size_t i = 0; i < run->a->joins.n; i++) {
                 r = join_one(run, s, run->a->joins.v[i], reterr);
                 if (r < 0)

@@ -51,6 +51,12 @@ struct rootfs_op {
         bool no_links; /* target must be a real directory */
 };
 
+/* A file of the host whose bytes the container has in memory. */
+struct rootfs_secret {
+        const char *source, *target;
+        uint32_t uid, gid, mode; /* as the container sees them */
+};
+
 enum rootfs_root { ROOTFS_ROOT_OVERLAY, ROOTFS_ROOT_BIND, ROOTFS_ROOT_MOUNT };
 #define ROOTFS_DEV_NODES 6
 
@@ -70,6 +76,8 @@ struct rootfs_plan {
 
         const struct rootfs_op *ops;
         size_t n_ops;
+        const struct rootfs_secret *secrets;
+        size_t n_secrets;
         const char *const *masked, *const *readonly_paths;
         size_t n_masked, n_readonly;
         const struct rootfs_param *sysctls; /* key: path below /proc/sys */
@@ -80,6 +88,7 @@ struct rootfs_plan {
 
         int *trees; /* per op: the cloned source of a bind */
         int *layer_fds;
+        int *secret_fds;
         int upper_fd, work_fd, attach_fd, root_fd, proc_fd, pts_fd;
         int dev_trees[ROOTFS_DEV_NODES];
 };

@@ -21,7 +21,7 @@
 
 static int copy_level(int from, int to, int depth);
 
-static int copy_bytes(int in, int out)
+int rootfs_copy_bytes(int in, int out)
 {
         ssize_t n;
 
@@ -39,7 +39,7 @@ static int copy_file(int from, int to, const char *name)
         if (in < 0)
                 return -errno;
         out = openat(to, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600);
-        r = out < 0 ? -errno : copy_bytes(in, out);
+        r = out < 0 ? -errno : rootfs_copy_bytes(in, out);
         if (out >= 0)
                 (void)sys_close(out);
         (void)sys_close(in);

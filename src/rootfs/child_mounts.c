@@ -190,7 +190,7 @@ int rootfs_child_mount_all(struct rootfs_plan *p, struct child_note *note)
         }
         if (p->containerenv)
                 write_marks(p);
-        return 0;
+        return p->n_secrets > 0 ? rootfs_child_secrets(p, note) : 0;
 }
 
 /* Whatever else may be amiss (a read-only file system, a way there that is closed) is no matter of owners. */

@@ -123,6 +123,11 @@ int rootfs_child_open(struct rootfs_plan *p, struct child_note *note)
                 if (p->trees[i] < 0 && !(p->trees[i] == -ENOENT && op->or_skip))
                         r = p->trees[i];
         }
+        for (size_t i = 0; i < p->n_secrets && r == 0; i++) {
+                child_note_set(note, p->secrets[i].source);
+                p->secret_fds[i] = open(p->secrets[i].source, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+                r = p->secret_fds[i] < 0 ? -errno : 0;
+        }
         if (r == 0 && dev)
                 r = open_dev_nodes(p, note);
         return r;

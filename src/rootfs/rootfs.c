@@ -33,7 +33,8 @@ struct rootfs {
         struct strv strings; /* everything the plan points to and that is not the spec's */
         const char **layers;
         struct rootfs_param *sysctls;
-        int *trees, *layer_fds;
+        struct rootfs_secret *secrets;
+        int *trees, *layer_fds, *secret_fds;
 };
 
 struct rootfs_plan *rootfs_child_plan(struct rootfs *r)
@@ -549,6 +550,30 @@ static int rootfs_plan_sysctls(struct rootfs *r, struct err **reterr)
         return 0;
 }
 
+static void rootfs_plan_secrets(struct rootfs *r)
+{
+        const struct spec *s = r->spec;
+        struct rootfs_plan *p = &r->plan;
+
+        r->secrets = xcalloc(s->n_secrets + 1, sizeof(*r->secrets));
+        r->secret_fds = xcalloc(s->n_secrets + 1, sizeof(*r->secret_fds));
+        for (size_t i = 0; i < s->n_secrets; i++) {
+                const struct spec_secret *secret = &s->secrets[i];
+
+                if (secret->env)
+                        continue;
+                r->secret_fds[p->n_secrets] = -EBADF;
+                r->secrets[p->n_secrets++] = (struct rootfs_secret){
+                    .source = rootfs_keep(r, path_join(p->data_root, secret->file)),
+                    .target = secret->target,
+                    .uid = secret->uid,
+                    .gid = secret->gid,
+                    .mode = secret->mode};
+        }
+        p->secrets = r->secrets;
+        p->secret_fds = r->secret_fds;
+}
+
 /* ---- all ---- */
 
 static void rootfs_plan_fds(struct rootfs *r)
@@ -571,7 +596,8 @@ static void rootfs_plan_fds(struct rootfs *r)
         p->upper_fd = p->work_fd = p->attach_fd = p->root_fd = p->proc_fd = p->pts_fd = -EBADF;
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
                 p->raise_nofile =
-                    p->n_layers + p->n_ops + lowers + ROOTFS_SPARE_FDS > limit.rlim_cur;
+                    p->n_layers + p->n_ops + p->n_secrets + lowers + ROOTFS_SPARE_FDS >
+                    limit.rlim_cur;
                 p->soft_nofile = limit.rlim_cur;
         }
 }
@@ -597,6 +623,7 @@ static int rootfs_build(struct rootfs *r, struct err **reterr)
         ret = rootfs_plan_sysctls(r, reterr);
         if (ret < 0)
                 return ret;
+        rootfs_plan_secrets(r);
         p->masked = (const char *const *)s->masked_paths.v;
         p->n_masked = s->masked_paths.n;
         p->readonly_paths = (const char *const *)s->readonly_paths.v;
@@ -646,6 +673,8 @@ struct rootfs *rootfs_free(struct rootfs *r)
         free(r->sysctls);
         free(r->trees);
         free(r->layer_fds);
+        free(r->secrets);
+        free(r->secret_fds);
         (void)fd_close(r->plan.mount_fd);
         strv_release(&r->strings);
         free(r);

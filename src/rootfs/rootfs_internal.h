@@ -16,6 +16,10 @@ int rootfs_attach(int tree, int target);
 int rootfs_target(int root, const char *path, bool directory, bool no_links);
 /* Copies the content of directory @from into directory @to: owners, modes, links; devices and sockets are left out. */
 int rootfs_copy_tree(int from, int to);
+/* The rest of a file. */
+int rootfs_copy_bytes(int in, int out);
+/* child_secret.c: behind all other mounts, so that none of them hides one. */
+int rootfs_child_secrets(const struct rootfs_plan *p, struct child_note *note);
 /* The directories of an overlay, topmost first; without upper_fd it is read-only. */
 struct rootfs_overlay {
         const int *fds;

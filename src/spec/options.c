@@ -74,6 +74,9 @@ struct run_options *run_options_free(struct run_options *o)
         for (size_t i = 0; i < o->n_mounts; i++)
                 run_mount_release(&o->mounts[i]);
         free(o->mounts);
+        for (size_t i = 0; i < o->n_secrets; i++)
+                run_secret_release(&o->secrets[i]);
+        free(o->secrets);
         free(o);
         return NULL;
 }

@@ -30,6 +30,12 @@ struct run_mount {
         bool anonymous;      /* VOLUME: made for this container, and removed with it by rm -v */
         bool implied;        /* not the user's: of the image, or of another container */
 };
+/* --secret */
+struct run_secret {
+        char *name, *target; /* target: an absolute path, or (env) a variable; never NULL */
+        bool env;
+        uint32_t uid, gid, mode;
+};
 struct run_options {
         /* identity */
         char *name, *image, *rootfs, *cidfile, *pidfile, *hostname, *domainname;
@@ -50,6 +56,8 @@ struct run_options {
         /* files */
         struct run_mount *mounts;
         size_t n_mounts;
+        struct run_secret *secrets;
+        size_t n_secrets;
         struct strv devices;      /* HOST[:CONTAINER[:rwm]] */
         struct strv volumes_from; /* CONTAINER[:OPTS] */
         char *volume_driver, *image_volume;
@@ -92,6 +100,9 @@ int run_mount_parse_tmpfs(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --tmpfs DST[:OPTS] */
 /* --expose: appends "80/tcp" for every port of the value. */
 int run_expose_parse(const char *value, struct strv *ret, struct err **reterr);
+/* --secret NAME[,type=mount|env][,target=…][,uid=…][,gid=…][,mode=…] */
+int run_secret_parse(const char *value, struct run_secret *ret, struct err **reterr);
+void run_secret_release(struct run_secret *s);
 /* --entrypoint: one word, none (""), or Podman's form of several, a JSON array of strings. Appends to @ret. */
 int run_entrypoint_parse(const char *value, struct strv *ret, struct err **reterr);
 void run_mount_release(struct run_mount *m);

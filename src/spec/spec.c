@@ -52,6 +52,13 @@ static void spec_device_release(struct spec_device *d)
         free(d->access);
 }
 
+static void spec_secret_release(struct spec_secret *s)
+{
+        free(s->name);
+        free(s->target);
+        free(s->file);
+}
+
 struct spec *spec_free(struct spec *s)
 {
         if (!s)
@@ -75,6 +82,9 @@ struct spec *spec_free(struct spec *s)
         for (size_t i = 0; i < s->n_devices; i++)
                 spec_device_release(&s->devices[i]);
         free(s->devices);
+        for (size_t i = 0; i < s->n_secrets; i++)
+                spec_secret_release(&s->secrets[i]);
+        free(s->secrets);
         strv_release(&s->masked_paths);
         strv_release(&s->readonly_paths);
         strv_release(&s->sysctl);
@@ -137,6 +147,18 @@ void spec_remove_devices(struct spec *s)
         for (size_t i = 0; i < s->n_devices; i++)
                 spec_device_release(&s->devices[i]);
         s->n_devices = 0;
+}
+
+struct spec_secret *spec_add_secret(struct spec *s, const char *name, const char *target,
+                                    const char *file)
+{
+        struct spec_secret *secret;
+
+        s->secrets = xrealloc(s->secrets, s->n_secrets + 1, sizeof(*s->secrets));
+        secret = &s->secrets[s->n_secrets++];
+        *secret = (struct spec_secret){
+            .name = xstrdup(name), .target = xstrdup(target), .file = xstrdup(file)};
+        return secret;
 }
 
 struct spec_device *spec_add_device(struct spec *s, const char *host_path, const char *path,

@@ -51,6 +51,13 @@ struct spec_device {
         char *path, *host_path; /* bound from host_path (rootless cannot mknod) */
         char *access;           /* "rwm" */
 };
+/* What is copied into the container at every start, from a file that the container's directory has of it. */
+struct spec_secret {
+        char *name, *target; /* @env: a variable; else an absolute path */
+        char *file;          /* relative to the data root */
+        bool env;            /* the monitor's business, before the launch */
+        uint32_t uid, gid, mode;
+};
 struct spec_rlimit {
         int resource; /* RLIMIT_… */
         uint64_t soft, hard;
@@ -108,6 +115,8 @@ struct spec {
         size_t n_mounts;
         struct spec_device *devices;
         size_t n_devices;
+        struct spec_secret *secrets;
+        size_t n_secrets;
         struct strv masked_paths, readonly_paths;
         struct strv sysctl;       /* "net.ipv4.ip_forward=1" */
         struct strv proc_options; /* until the mounts are built: for that of /proc */
@@ -139,6 +148,8 @@ void spec_remove_mount(struct spec *s, const char *destination);
 void spec_keep_mounts(struct spec *s, bool (*keep)(struct spec_mount *m, const void *arg),
                       const void *arg);
 void spec_remove_devices(struct spec *s);
+struct spec_secret *spec_add_secret(struct spec *s, const char *name, const char *target,
+                                    const char *file);
 
 /* runtime-spec 1.x JSON with a "kelp" member for what has no place there. Round-trips. */
 struct json_object *spec_to_json(const struct spec *s);

@@ -200,6 +200,29 @@ static void add_devices(struct json_object *kelp, const struct spec *s)
         }
 }
 
+static void add_secrets(struct json_object *kelp, const struct spec *s)
+{
+        struct json_object *list;
+
+        if (!s->n_secrets)
+                return;
+        list = json_array(kelp, "secrets");
+        for (size_t i = 0; i < s->n_secrets; i++) {
+                const struct spec_secret *secret = &s->secrets[i];
+                struct json_object *o = json_object_new_object();
+
+                json_add_string(o, "name", secret->name);
+                json_add_string(o, "target", secret->target);
+                json_add_string(o, "file", secret->file);
+                if (secret->env)
+                        json_add_bool(o, "env", true);
+                json_add_uint(o, "uid", secret->uid);
+                json_add_uint(o, "gid", secret->gid);
+                json_add_uint(o, "mode", secret->mode);
+                json_object_array_add(list, o);
+        }
+}
+
 static void add_field(struct json_object *kelp, const struct spec_field *f, const void *at)
 {
         switch (f->kind) {
@@ -231,6 +254,7 @@ static void add_kelp(struct json_object *doc, const struct spec *s)
         json_add_string(kelp, "seccomp", spec_seccomp_names[s->seccomp]);
         json_add_int(kelp, "stopSignal", s->stop_signal);
         add_devices(kelp, s);
+        add_secrets(kelp, s);
 }
 
 struct json_object *spec_to_json(const struct spec *s)

@@ -216,6 +216,28 @@ static int read_device(const struct json_at *at, struct spec *s, struct err **re
         return 0;
 }
 
+static int read_secret(const struct json_at *at, struct spec *s, struct err **reterr)
+{
+        const char *name = NULL, *target = NULL, *file = NULL;
+        struct spec_secret *secret;
+        int r;
+
+        if ((r = json_want_object(at, reterr)) < 0 ||
+            (r = json_get_string(at, "name", &name, reterr)) < 0 ||
+            (r = json_get_string(at, "target", &target, reterr)) < 0 ||
+            (r = json_get_string(at, "file", &file, reterr)) < 0)
+                return r;
+        secret = spec_add_secret(s, name, target, file);
+        if ((r = json_opt_bool(at, "env", &secret->env, reterr)) < 0 ||
+            (r = json_opt_u32(at, "uid", &secret->uid, reterr)) < 0 ||
+            (r = json_opt_u32(at, "gid", &secret->gid, reterr)) < 0 ||
+            (r = json_opt_u32(at, "mode", &secret->mode, reterr)) < 0)
+                return r;
+        if (secret->mode > 07777 || (!secret->env && target[0] != '/'))
+                return json_fail(at, reterr, "not a secret that can be given");
+        return 0;
+}
+
 static int read_namespace(const struct json_at *at, struct spec *s, struct err **reterr)
 {
         const char *names[SPEC_NS_COUNT];
@@ -350,7 +372,8 @@ static int read_kelp(const struct json_at *at, struct spec *s, struct err **rete
         if (sig < 1 || sig > 64)
                 return json_fail(at, reterr, "stopSignal out of range");
         s->stop_signal = (int)sig;
-        return read_list(at, "devices", read_device, s, reterr);
+        r = read_list(at, "devices", read_device, s, reterr);
+        return r < 0 ? r : read_list(at, "secrets", read_secret, s, reterr);
 }
 
 static int read_root(const struct json_at *at, struct spec *s, struct err **reterr)

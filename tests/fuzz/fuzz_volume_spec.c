@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One string as the value of -v, --mount and --tmpfs, and as the options of a volume, line by line; what is accepted must be something that the launcher can hold in the root. */
+/* One string as the value of -v, --mount, --tmpfs and --secret, and as the options of a volume, line by line; what is accepted must be something that the launcher can hold in the root. */
 #include "fuzz.h"
 
 #include "base/alloc.h"
@@ -22,6 +22,20 @@ static void check(int r, struct run_mount *m, struct err *e)
                 abort();
         if (r >= 0)
                 run_mount_release(m);
+        (void)err_free(e);
+}
+
+static void check_secret(const char *value)
+{
+        struct run_secret s = {0};
+        struct err *e = NULL;
+        int r = run_secret_parse(value, &s, &e);
+
+        if ((r < 0) != (e != NULL))
+                abort();
+        if (r >= 0 && !s.env && s.target && (s.target[0] != '/' || strcmp(s.target, "/") == 0))
+                abort();
+        run_secret_release(&s);
         (void)err_free(e);
 }
 
@@ -59,6 +73,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
                 check(r, &m, e);
         }
+        check_secret(s);
         strv_split(&lines, s, '\n');
         check_volume(&lines);
         return 0;

@@ -66,6 +66,8 @@ def scenario(kelp, archives, **kw):
                  ("kill", name), ("wait", name), ("rm", name), ("run", "-d", "--name", name, "small:1", "probe", "pause"),
                  ("rm", "-f", name), ("volume", "create", name),
                  ("run", "--rm", "-v", f"{name}:/many", "-v", "/anonymous", "big:1", "probe", "true"),
+                 ("secret", "create", "--env", name, "HOME"), ("secret", "create", "--replace", "--env", name, "PATH"),
+                 ("run", "--rm", "--secret", name, "--secret", f"{name},type=env,target=S", "small:1", "probe", "true"), ("secret", "rm", name),
                  ("volume", "import", "-q", name, tar), ("volume", "rm", name), ("rmi", "imported:1"), ("rmi", "-f", "big:1"), ("rmi", "-f", "small:1", "other:2")):
         if args[0] == "wait" and last != 0:
             continue  # what could not be killed would be waited for until the time is up
@@ -87,6 +89,7 @@ def check_usable(kelp, archives):
         files = list(volume.glob("*"))
         assert len(files) in (0, 128) or (volume / "imported").exists(), files
     kelp.ok("volume", "prune", "-af")
+    kelp.ok("secret", "rm", "--all")
     images = kelp.ok("images", "-aq", "--no-trunc").split()
     if images:
         kelp.ok("rmi", "-f", *sorted(set(images)))
