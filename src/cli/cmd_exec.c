@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "cli/foreground.h"
 #include "cli/run_args.h"
+#include "cli/select.h"
 #include "cli/term.h"
 #include "cli/verb.h"
 
@@ -15,6 +16,7 @@ struct exec_args {
         bool detach, interactive, tty, privileged;
         struct strv env, env_files;
         char *user, *workdir, *detach_keys;
+        struct select_args select;
 };
 #define F(f) offsetof(struct exec_args, f)
 static const struct opt opts[] = {
@@ -32,8 +34,12 @@ static const struct opt opts[] = {
     {"workdir", 'w', OPT_STRING, F(workdir), "DIR", "Its working directory"},
     {0},
 };
+static const struct opt_section sections[] = {
+    {opts, NULL, 0, false},
+    {select_opts_one, "Choice", F(select), false},
+    {0},
+};
 #undef F
-static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
 static int check(const struct exec_args *a, struct err **reterr)
 {
@@ -90,16 +96,23 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                                  .interactive = a->interactive,
                                  .detach = a->detach,
                                  .privileged = a->privileged};
+        AUTO_FREE char *name = NULL;
+        size_t taken = 0;
         struct dirs *d;
         int r = check(a, reterr);
 
         if (r >= 0)
                 r = cli_dirs(cli, &d, reterr);
         if (r >= 0)
-                r = container_find(d, operands->v[0], &c, reterr);
+                r = select_one(cli, &a->select, operands, &name, &taken, reterr);
+        if (r >= 0 && operands->n <= taken)
+                r = err_hint(reterr, err_new(reterr, ERR_USAGE, "no command was given"),
+                             "usage: kelp exec [OPTIONS] CONTAINER COMMAND [ARG...]");
+        if (r >= 0)
+                r = container_find(d, name, &c, reterr);
         if (r >= 0)
                 r = fill_env(a, &o.env, reterr);
-        for (size_t i = 1; i < operands->n; i++)
+        for (size_t i = taken; r >= 0 && i < operands->n; i++)
                 strv_add(&o.command, operands->v[i]);
         if (r >= 0)
                 r = exec_in(cli, a, c, &o, reterr);
@@ -118,7 +131,7 @@ const struct verb verb_exec = {
     .sections = sections,
     .args_size = sizeof(struct exec_args),
     .options_first = true,
-    .min_operands = 2,
+    .min_operands = 1,
     .completes = {COMPLETE_RUNNING},
     .run = run,
 };

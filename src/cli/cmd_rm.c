@@ -2,14 +2,14 @@
 /* kelp rm */
 #include "base/err.h"
 #include "cli/each.h"
+#include "cli/select.h"
 #include "cli/verb.h"
 #include "container/container.h"
-
-#include <stdio.h>
 
 struct rm_args {
         bool force, volumes;
         int64_t time;
+        struct select_args select;
 };
 #define F(f) offsetof(struct rm_args, f)
 static const struct opt opts[] = {
@@ -19,41 +19,40 @@ static const struct opt opts[] = {
     {"time", 't', OPT_I64, F(time), "SECONDS", "With --force: wait so long before killing (0)"},
     {0},
 };
+static const struct opt_section sections[] = {
+    {opts, NULL, 0, false},
+    {select_opts, "Choice", F(select), false},
+    {select_ignore_opts, "Choice, continued", F(select), false},
+    {0},
+};
 #undef F
-static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
-static int remove_one(struct dirs *d, const char *name, const void *arg, struct err **reterr)
+static int remove_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
 {
         const struct rm_args *a = arg;
         struct container_remove_opts o = {
             .force = a->force, .volumes = a->volumes, .timeout_s = a->time};
-        AUTO(container_freep) struct container *c = NULL;
-        AUTO_ERR struct err *err = NULL;
-        int r = container_find(d, name, &c, &err);
 
-        if (r < 0 && a->force && err_kind(err) == ERR_NOT_FOUND)
-                return 0;
-        if (r >= 0)
-                r = container_remove(d, c, &o, &err);
-        if (r < 0)
-                return err_move(reterr, r, &err);
-        printf("%s\n", name);
-        return 0;
+        return container_remove(cli->dirs, c, &o, reterr);
 }
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
-        return each_name(cli, "rm", operands, remove_one, args, reterr);
+        const struct rm_args *a = args;
+        AUTO(selection_release) struct selection s = {0};
+        int r = select_containers(cli, &a->select, operands, SELECT_ANY, &s, reterr);
+
+        s.missing_ok = s.missing_ok || a->force;
+        return r < 0 ? r : each_selected(cli, "rm", &s, remove_one, args, false, reterr);
 }
 
 const struct verb verb_rm = {
     .names = {"rm", "container rm", "container remove"},
     .group = VERB_GROUP_CONTAINER,
-    .operands = "CONTAINER [CONTAINER...]",
+    .operands = "[CONTAINER...]",
     .summary = "Remove containers",
     .sections = sections,
     .args_size = sizeof(struct rm_args),
-    .min_operands = 1,
     .completes = {COMPLETE_CONTAINER},
     .run = run,
 };

@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cli/each.h"
 #include "cli/foreground.h"
+#include "cli/select.h"
 #include "cli/term.h"
 #include "cli/verb.h"
 
@@ -16,6 +17,7 @@
 struct start_args {
         bool attach, interactive, sig_proxy;
         char *detach_keys;
+        struct select_args select;
 };
 #define F(f) offsetof(struct start_args, f)
 static const struct opt opts[] = {
@@ -28,8 +30,12 @@ static const struct opt opts[] = {
     {"sig-proxy", 0, OPT_BOOL, F(sig_proxy), NULL, "With --attach: pass signals on (true)"},
     {0},
 };
+static const struct opt_section sections[] = {
+    {opts, NULL, 0, false},
+    {select_opts_long, "Choice", F(select), false},
+    {0},
+};
 #undef F
-static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
 static void init(void *args)
 {
@@ -94,6 +100,7 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
+        AUTO(selection_release) struct selection s = {0};
         const struct start_args *a = args;
         struct detach_keys keys;
         int r;
@@ -103,23 +110,25 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                 if (r < 0)
                         return r;
         }
+        r = select_containers(cli, &a->select, operands, SELECT_STOPPED, &s, reterr);
+        if (r < 0)
+                return r;
         if (!a->attach && !a->interactive)
-                return each_container(cli, "start", operands, start_one, NULL, reterr);
-        if (operands->n > 1)
+                return each_selected(cli, "start", &s, start_one, NULL, false, reterr);
+        if (s.names.n != 1)
                 return err_new(reterr, ERR_USAGE,
-                               "options '-a' and '-i' take one container, got %zu", operands->n);
-        return start_attached(cli, a, operands->v[0], reterr);
+                               "options '-a' and '-i' take one container, got %zu", s.names.n);
+        return start_attached(cli, a, s.names.v[0], reterr);
 }
 
 const struct verb verb_start = {
     .names = {"start", "container start"},
     .group = VERB_GROUP_CONTAINER,
-    .operands = "CONTAINER [CONTAINER...]",
+    .operands = "[CONTAINER...]",
     .summary = "Start created or stopped containers",
     .sections = sections,
     .args_size = sizeof(struct start_args),
     .init = init,
-    .min_operands = 1,
     .completes = {COMPLETE_STOPPED},
     .run = run,
 };

@@ -4,6 +4,7 @@
 #include "base/parse.h"
 #include "base/str.h"
 #include "cli/each.h"
+#include "cli/select.h"
 #include "cli/verb.h"
 #include "container/container.h"
 
@@ -22,6 +23,7 @@ struct stop_args {
         int64_t time;
         char *signal_text;
         int signal;
+        struct select_args select;
 };
 #define TIME_UNSET INT64_MIN
 
@@ -33,7 +35,12 @@ static const struct opt stop_opts[] = {
      "Ask with this signal instead of the container's own"},
     {0},
 };
-static const struct opt_section stop_sections[] = {{stop_opts, NULL, 0, false}, {0}};
+static const struct opt_section stop_sections[] = {
+    {stop_opts, NULL, 0, false},
+    {select_opts, "Choice", offsetof(struct stop_args, select), false},
+    {select_ignore_opts, "Choice, continued", offsetof(struct stop_args, select), false},
+    {0},
+};
 
 static void stop_init(void *args)
 {
@@ -55,20 +62,22 @@ static int stop_one(struct cli *cli, struct container *c, void *arg, struct err 
 static int run_stop(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         struct stop_args *a = args;
+        AUTO(selection_release) struct selection s = {0};
         int r = signal_option(a->signal_text, &a->signal, reterr);
 
-        return r < 0 ? r : each_container_parallel(cli, "stop", operands, stop_one, args, reterr);
+        if (r >= 0)
+                r = select_containers(cli, &a->select, operands, SELECT_RUNNING, &s, reterr);
+        return r < 0 ? r : each_selected(cli, "stop", &s, stop_one, args, true, reterr);
 }
 
 const struct verb verb_stop = {
     .names = {"stop", "container stop"},
     .group = VERB_GROUP_CONTAINER,
-    .operands = "CONTAINER [CONTAINER...]",
+    .operands = "[CONTAINER...]",
     .summary = "Stop containers: their stop signal, then SIGKILL",
     .sections = stop_sections,
     .args_size = sizeof(struct stop_args),
     .init = stop_init,
-    .min_operands = 1,
     .completes = {COMPLETE_RUNNING},
     .run = run_stop,
 };
@@ -93,25 +102,29 @@ static int run_restart(struct cli *cli, void *args, const struct strv *operands,
 const struct verb verb_restart = {
     .names = {"restart", "container restart"},
     .group = VERB_GROUP_CONTAINER,
-    .operands = "CONTAINER [CONTAINER...]",
+    .operands = "[CONTAINER...]",
     .summary = "Stop containers that run, and start them again",
     .sections = stop_sections,
     .args_size = sizeof(struct stop_args),
     .init = stop_init,
-    .min_operands = 1,
     .completes = {COMPLETE_CONTAINER},
     .run = run_restart,
 };
 
 struct kill_args {
         char *signal;
+        struct select_args select;
 };
 static const struct opt kill_opts[] = {
     {"signal", 's', OPT_STRING, offsetof(struct kill_args, signal), "SIGNAL",
      "Name or number (KILL)"},
     {0},
 };
-static const struct opt_section kill_sections[] = {{kill_opts, NULL, 0, false}, {0}};
+static const struct opt_section kill_sections[] = {
+    {kill_opts, NULL, 0, false},
+    {select_opts, "Choice", offsetof(struct kill_args, select), false},
+    {0},
+};
 
 static int kill_one(struct cli *cli, struct container *c, void *arg, struct err **reterr)
 {
@@ -121,21 +134,21 @@ static int kill_one(struct cli *cli, struct container *c, void *arg, struct err 
 static int run_kill(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct kill_args *a = args;
+        AUTO(selection_release) struct selection s = {0};
         int sig = SIGKILL, r = signal_option(a->signal, &sig, reterr);
 
-        if (r < 0)
-                return r;
-        return each_container(cli, "kill", operands, kill_one, &sig, reterr);
+        if (r >= 0)
+                r = select_containers(cli, &a->select, operands, SELECT_RUNNING, &s, reterr);
+        return r < 0 ? r : each_selected(cli, "kill", &s, kill_one, &sig, false, reterr);
 }
 
 const struct verb verb_kill = {
     .names = {"kill", "container kill"},
     .group = VERB_GROUP_CONTAINER,
-    .operands = "CONTAINER [CONTAINER...]",
+    .operands = "[CONTAINER...]",
     .summary = "Send a signal to containers",
     .sections = kill_sections,
     .args_size = sizeof(struct kill_args),
-    .min_operands = 1,
     .completes = {COMPLETE_RUNNING},
     .run = run_kill,
 };

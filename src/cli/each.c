@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "cli/select.h"
 #include "cli/verb.h"
 #include "container/container.h"
 
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #define PARALLEL_MAX 64
+#define EACH_MISSING 2 /* of one(), and the exit code of its child */
 
 static int report(struct cli *cli, const char *verb, int r, struct err **err)
 {
@@ -39,42 +41,45 @@ int each_name(struct cli *cli, const char *verb, const struct strv *names, each_
         return code;
 }
 
-/* 0 or EACH_FAILED; what went wrong has been printed. */
-static int one(struct cli *cli, const char *verb, const char *name, each_fn fn, void *arg)
+struct each {
+        struct cli *cli;
+        const char *verb;
+        const struct strv *names;
+        each_fn fn;
+        void *arg;
+        bool missing_ok;
+};
+
+/* 0, EACH_FAILED when what went wrong has been printed, EACH_MISSING when it is not there and need not be. */
+static int one(const struct each *e, const char *name)
 {
         AUTO(container_freep) struct container *c = NULL;
         AUTO_ERR struct err *err = NULL;
-        int r = container_find(cli->dirs, name, &c, &err);
+        int r = container_find(e->cli->dirs, name, &c, &err);
 
         if (r >= 0)
-                r = fn(cli, c, arg, &err);
-        return r < 0 ? report(cli, verb, r, &err) : 0;
+                r = e->fn(e->cli, c, e->arg, &err);
+        if (r < 0 && e->missing_ok && err_kind(err) == ERR_NOT_FOUND)
+                return EACH_MISSING;
+        return r < 0 ? report(e->cli, e->verb, r, &err) : 0;
+}
+
+static void conclude(int r, const char *name, int *code)
+{
+        if (r == 0)
+                printf("%s\n", name);
+        else if (r != EACH_MISSING)
+                *code = r;
 }
 
 /* The data root is open. */
-static int one_after_the_other(struct cli *cli, const char *verb, const struct strv *names,
-                               each_fn fn, void *arg)
+static int one_after_the_other(const struct each *e)
 {
         int code = 0;
 
-        for (size_t i = 0; i < names->n; i++) {
-                int r = one(cli, verb, names->v[i], fn, arg);
-
-                if (r == 0)
-                        printf("%s\n", names->v[i]);
-                else
-                        code = r;
-        }
+        for (size_t i = 0; i < e->names->n; i++)
+                conclude(one(e, e->names->v[i]), e->names->v[i], &code);
         return code;
-}
-
-int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
-                   void *arg, struct err **reterr)
-{
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, reterr);
-
-        return r < 0 ? r : one_after_the_other(cli, verb, names, fn, arg);
 }
 
 /* 0 when the child did its work, else its exit code. */
@@ -89,38 +94,58 @@ static int reap(pid_t pid)
         return WIFEXITED(status) ? WEXITSTATUS(status) : EACH_FAILED;
 }
 
+static int in_parallel(const struct each *e)
+{
+        const struct strv *names = e->names;
+        pid_t pids[PARALLEL_MAX];
+        size_t started = 0;
+        int code = 0;
+
+        if (names->n == 1)
+                return one_after_the_other(e);
+        fflush(stdout); /* a child must not print what we have buffered */
+        for (size_t done = 0; done < names->n; done++) {
+                pid_t pid;
+
+                for (; started < names->n && started < done + PARALLEL_MAX; started++) {
+                        pid = fork();
+                        if (pid == 0)
+                                _exit(one(e, names->v[started]));
+                        pids[started % PARALLEL_MAX] = pid;
+                }
+                pid = pids[done % PARALLEL_MAX];
+                /* No process to be had: then one after the other. */
+                conclude(pid < 0 ? one(e, names->v[done]) : reap(pid), names->v[done], &code);
+        }
+        return code;
+}
+
+int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
+                   void *arg, struct err **reterr)
+{
+        const struct each e = {cli, verb, names, fn, arg, false};
+        struct dirs *d;
+        int r = cli_dirs(cli, &d, reterr);
+
+        return r < 0 ? r : one_after_the_other(&e);
+}
+
 int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
                             void *arg, struct err **reterr)
 {
-        pid_t pids[PARALLEL_MAX];
-        size_t started = 0;
+        const struct each e = {cli, verb, names, fn, arg, false};
         struct dirs *d;
-        int code = 0, opened = cli_dirs(cli, &d, reterr);
+        int r = cli_dirs(cli, &d, reterr);
 
-        if (opened < 0)
-                return opened;
-        if (names->n == 1)
-                return one_after_the_other(cli, verb, names, fn, arg);
-        fflush(stdout); /* a child must not print what we have buffered */
-        for (size_t done = 0; done < names->n; done++) {
-                int r;
+        return r < 0 ? r : in_parallel(&e);
+}
 
-                for (; started < names->n && started < done + PARALLEL_MAX; started++) {
-                        pid_t pid = fork();
+int each_selected(struct cli *cli, const char *verb, const struct selection *s, each_fn fn,
+                  void *arg, bool parallel, struct err **reterr)
+{
+        const struct each e = {cli, verb, &s->names, fn, arg, s->missing_ok};
+        struct dirs *d;
+        int r = cli_dirs(cli, &d, reterr);
 
-                        if (pid == 0)
-                                _exit(one(cli, verb, names->v[started], fn, arg));
-                        pids[started % PARALLEL_MAX] = pid;
-                }
-                /* No process to be had: then one after the other. */
-                if (pids[done % PARALLEL_MAX] < 0)
-                        r = one(cli, verb, names->v[done], fn, arg);
-                else
-                        r = reap(pids[done % PARALLEL_MAX]);
-                if (r == 0)
-                        printf("%s\n", names->v[done]);
-                else
-                        code = r;
-        }
-        return code;
+        return r < 0 ? r : parallel ? in_parallel(&e) : one_after_the_other(&e);
 }

@@ -6,10 +6,13 @@
  * Every failure is printed as it happens, with the verb in front. All of these return 0, EACH_FAILED when the verb failed for one
  * of the objects, or < 0 with *reterr set when it failed before the first (a data root that cannot be opened): 125 by the error's kind.
  */
+#include <stdbool.h>
+
 struct cli;
 struct container;
 struct dirs;
 struct err;
+struct selection;
 struct strv;
 
 /* What Docker's command line ends with when an object could not be acted on, whatever the reason. */
@@ -24,6 +27,9 @@ int each_name(struct cli *cli, const char *verb, const struct strv *names, each_
 typedef int (*each_fn)(struct cli *cli, struct container *c, void *arg, struct err **reterr);
 int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
                    void *arg, struct err **reterr);
+/* The same for what select.h has found; one that is not there is passed over where that is no error. */
+int each_selected(struct cli *cli, const char *verb, const struct selection *s, each_fn fn,
+                  void *arg, bool parallel, struct err **reterr);
 /* The same with one child process per container, since each may wait for long; names are printed in the order given. */
 int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
                             void *arg, struct err **reterr);

@@ -238,7 +238,7 @@ def check(directory):
     ("kelp-rm", lambda t: t + "\n```\nkelp rm -z x\n```\n", "there is no option '-z'"),
     ("kelp-rm", lambda t: t + "\n```\nkelp rm --replace x\n```\n", "there is no option '--replace'"),
     ("kelp-rm", lambda t: t + "\n```\nkelp frob x\n```\n", "there is no command 'frob'"),
-    ("kelp-rm", lambda t: t + "\n```\nx | kelp rm && y\n```\n", "kelp rm does not take 0 arguments"),
+    ("kelp-rm", lambda t: t + "\n```\nx | kelp rename && y\n```\n", "kelp rename does not take 0 arguments"),
     ("kelp-rm", lambda t: t + "\n*kelp run --rm* is the same, *kelp rm --force x* not.\n", None),
     ("kelp-rm", lambda t: t.replace("# EXIT STATUS", "# EXITS"), "section '# EXIT STATUS' is missing"),
     ("kelp-rm", lambda t: "# NAME\n\n" + t, "must begin with '# DESCRIPTION'"),
