@@ -53,8 +53,7 @@ struct session {
         struct sink *current; /* where its payload goes */
         size_t queued, sent;  /* of queue */
         unsigned interrupts;
-        enum attach_end end;
-        int signal;
+        struct attach_result result;
         /* The frame being received: header and payload; payload bytes [taken, have) are still to be written. */
         unsigned char frame[sizeof(struct attach_frame) + ATTACH_FRAME_MAX];
         unsigned char queue[QUEUE_ROOM]; /* frames to send */
@@ -62,7 +61,7 @@ struct session {
 
 static void finish(struct session *s, enum attach_end end)
 {
-        s->end = end;
+        s->result.end = end;
         loop_stop(s->loop);
 }
 
@@ -91,6 +90,18 @@ static void queue_size(struct session *s)
         if (!term_size(STDIN_FILENO, &rows, &cols) && !term_size(STDOUT_FILENO, &rows, &cols))
                 return;
         size = (struct attach_size){.rows = htons(rows), .cols = htons(cols)};
+        queue_frame(s, ATTACH_RESIZE, &size, sizeof(size));
+}
+
+/* A program draws its screen again when its size changes, and only then: the size that it has already would show nothing. */
+static void queue_redraw(struct session *s)
+{
+        uint16_t rows, cols;
+        struct attach_size size;
+
+        if (!term_size(STDIN_FILENO, &rows, &cols) && !term_size(STDOUT_FILENO, &rows, &cols))
+                return;
+        size = (struct attach_size){.rows = htons((uint16_t)(rows + 1)), .cols = htons(cols)};
         queue_frame(s, ATTACH_RESIZE, &size, sizeof(size));
 }
 
@@ -250,6 +261,24 @@ static void frame_done(struct session *s)
         s->have = s->taken = 0;
 }
 
+/* What is left of a control frame's payload counts for nothing when it is shorter than it should be: a newer or broken monitor's. */
+static void end_received(struct session *s, enum attach_type type, const unsigned char *payload,
+                         size_t n)
+{
+        uint32_t code;
+
+        if (type == ATTACH_DETACHED) {
+                finish(s, ATTACH_END_DETACHED);
+        } else if (type == ATTACH_EXITED && n == sizeof(code)) {
+                memcpy(&code, payload, sizeof(code));
+                s->result.code = (int)(ntohl(code) & 0xff);
+        } else if (type == ATTACH_DROPPED) {
+                finish(s,
+                       n > 0 && payload[0] == ATTACH_DROP_FULL ? ATTACH_END_FULL : ATTACH_END_SLOW);
+        }
+        s->taken = s->have;
+}
+
 static void frame_received(struct session *s)
 {
         struct attach_frame h;
@@ -262,12 +291,8 @@ static void frame_received(struct session *s)
                 s->current = &s->sinks[h.type == ATTACH_STDERR];
                 drain_frame(s);
                 break;
-        case ATTACH_DETACHED:
-                finish(s, ATTACH_END_DETACHED);
-                s->taken = s->have;
-                break;
-        default: /* a newer monitor's: not for us */
-                s->taken = s->have;
+        default:
+                end_received(s, h.type, s->frame + sizeof(h), s->have - sizeof(h));
                 break;
         }
         if (s->taken == s->have)
@@ -379,7 +404,7 @@ static int on_signal(struct loop *l, const struct signalfd_siginfo *si, void *ar
                 pass_on(s, sig);
                 queue_size(s);
         } else if (!s->o->proxy || (asks_to_end && ++s->interrupts >= FORCE_AFTER)) {
-                s->signal = sig;
+                s->result.signal = sig;
                 finish(s, ATTACH_END_SIGNAL);
                 return 0;
         } else {
@@ -462,6 +487,8 @@ static int run_session(struct session *s, struct err **reterr)
         (void)sigprocmask(SIG_BLOCK, &signals, &before);
         r = set_up(s, &signals, reterr);
         if (r >= 0) {
+                if (s->o->redraw)
+                        queue_redraw(s);
                 queue_size(s);
                 (void)send_queue(s);
                 r = update_events(s);
@@ -474,14 +501,14 @@ static int run_session(struct session *s, struct err **reterr)
         return r;
 }
 
-int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signal,
-               struct err **reterr)
+int attach_run(const struct attach_opts *o, struct attach_result *ret, struct err **reterr)
 {
         AUTO_FREE struct session *s = xmalloc(sizeof(*s));
         int r = 0;
 
         memset(s, 0, offsetof(struct session, frame)); /* not the buffers: most are never touched */
         s->o = o;
+        s->result.code = -1;
         if (o->terminal)
                 r = detach_keys_parse(o->detach_keys, &s->keys, reterr);
         if (r >= 0)
@@ -491,8 +518,6 @@ int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signa
                                "the container's monitor sent a frame that is too long");
         if (r < 0)
                 return reterr && !*reterr ? err_sys(reterr, -r, "attach") : r;
-        *ret = s->end;
-        if (ret_signal)
-                *ret_signal = s->signal;
+        *ret = s->result;
         return 0;
 }

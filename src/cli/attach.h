@@ -19,6 +19,7 @@ struct attach_opts {
         bool forward_stdin;
         bool forward_stdout, forward_stderr; /* false: that output is dropped */
         bool terminal; /* the container has one: raw mode and window size are ours to handle */
+        bool redraw;   /* with a terminal: make the program draw its screen again */
         const char *detach_keys; /* NULL: default; only with a terminal */
         /* Passes a signal on; NULL: signals end the session. */
         int (*proxy)(int sig, void *arg);
@@ -29,6 +30,12 @@ enum attach_end {
         ATTACH_END_DETACHED, /* the user typed the keys, or somebody detached us */
         ATTACH_END_SIGNAL,   /* *ret_signal ended the session */
         ATTACH_END_PIPE,     /* nobody reads our output any more */
+        ATTACH_END_SLOW, /* we did not take the output, and others waited for it: more may follow that we do not get */
+        ATTACH_END_FULL, /* too many are attached already */
 };
-int attach_run(const struct attach_opts *o, enum attach_end *ret, int *ret_signal,
-               struct err **reterr);
+struct attach_result {
+        enum attach_end end;
+        int signal;
+        int code; /* with ATTACH_END_OUTPUT: the exit code, or -1 when the connection did not tell */
+};
+int attach_run(const struct attach_opts *o, struct attach_result *ret, struct err **reterr);

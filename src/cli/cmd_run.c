@@ -94,7 +94,8 @@ static int run_foreground(struct cli *cli, const struct run_args *a, struct cont
 {
         struct foreground_opts fg = {
             .dirs = cli->dirs,
-            .id = a->sig_proxy ? c->id : NULL,
+            .container = c,
+            .sig_proxy = a->sig_proxy,
             .forward_stdin = a->options->interactive && attaches(a, "stdin"),
             .forward_stdout = attaches(a, "stdout"),
             .forward_stderr = attaches(a, "stderr"),

@@ -61,8 +61,10 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
         AUTO(container_freep) struct container *c = NULL;
         struct container_start_opts start = {.attach = true};
         struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
-        struct foreground_opts fg = {
-            .forward_stdout = true, .forward_stderr = true, .detach_keys = a->detach_keys};
+        struct foreground_opts fg = {.forward_stdout = true,
+                                     .forward_stderr = true,
+                                     .sig_proxy = a->sig_proxy,
+                                     .detach_keys = a->detach_keys};
         bool open_stdin = false;
         struct json_at root, config;
         struct dirs *d;
@@ -74,10 +76,8 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
                 return r;
         if (c->status == CONTAINER_RUNNING)
                 return err_hint(
-                    reterr,
-                    err_new(reterr, ERR_BUSY,
-                            "container '%s' is running already: only a start can attach", name),
-                    "'kelp logs -f %s' follows its output, 'kelp exec -it %s sh' enters it", name,
+                    reterr, err_new(reterr, ERR_BUSY, "container '%s' is running already", name),
+                    "'kelp attach %s' attaches to it, 'kelp logs -f %s' follows its output", name,
                     name);
         root = json_root(c->config, "config.json");
         config = json_key(&root, "Config");
@@ -93,7 +93,7 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
         if (fg.terminal && !term_size(STDIN_FILENO, &start.rows, &start.cols))
                 (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
         fg.dirs = d;
-        fg.id = a->sig_proxy ? c->id : NULL;
+        fg.container = c;
         r = foreground_start(d, c, &start, &io, reterr);
         return r < 0 ? r : foreground_run(&fg, &io, reterr);
 }

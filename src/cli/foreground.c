@@ -39,7 +39,7 @@ static int pass_signal(int sig, void *arg)
         const struct foreground_opts *o = arg;
         AUTO(container_freep) struct container *c = NULL;
         AUTO_ERR struct err *err = NULL;
-        int r = container_find(o->dirs, o->id, &c, &err);
+        int r = container_find(o->dirs, o->container->id, &c, &err);
 
         if (r >= 0)
                 r = container_kill(o->dirs, c, sig, &err);
@@ -49,10 +49,38 @@ static int pass_signal(int sig, void *arg)
 }
 
 /* Detaching leaves the cursor wherever the container's program left it. */
-static void say_detached(const struct foreground_opts *o)
+static int detached(const struct foreground_opts *o)
 {
         if (o->terminal && fd_is_terminal(STDERR_FILENO))
                 fputs("\r\n", stderr);
+        if (o->container)
+                container_detached(o->dirs, o->container);
+        return 0;
+}
+
+/* A monitor that was killed, or that ended between taking our connection and looking at it, has told us no code: the records know. */
+static int exit_code(const struct foreground_opts *o, const struct attach_result *end,
+                     struct container_io *io, struct err **reterr)
+{
+        if (io->status_fd >= 0)
+                return container_await_exit(io, reterr);
+        return end->code >= 0 ? end->code : container_wait(o->dirs, o->container, false, reterr);
+}
+
+static int left_behind(const struct foreground_opts *o, enum attach_end end, struct err **reterr)
+{
+        const char *name = o->container ? o->container->name : "";
+        int r;
+
+        if (end == ATTACH_END_FULL)
+                return err_new(reterr, ERR_BUSY,
+                               "attach to container '%s': as many clients as it can have are "
+                               "attached already",
+                               name);
+        r = err_new(
+            reterr, ERR_BUSY,
+            "detached: the output was not read for a while, and others were waiting for it");
+        return o->container ? err_hint(reterr, r, "'kelp logs %s' has what is missing", name) : r;
 }
 
 int foreground_run(const struct foreground_opts *o, struct container_io *io, struct err **reterr)
@@ -63,22 +91,34 @@ int foreground_run(const struct foreground_opts *o, struct container_io *io, str
             .forward_stdout = o->forward_stdout,
             .forward_stderr = o->forward_stderr,
             .terminal = o->terminal,
+            .redraw = o->redraw,
             .detach_keys = o->detach_keys,
-            .proxy = o->id ? pass_signal : NULL,
+            .proxy = o->sig_proxy ? pass_signal : NULL,
             .proxy_arg = (void *)(uintptr_t)o,
         };
-        enum attach_end end = ATTACH_END_OUTPUT;
-        int sig = 0;
-        int r = attach_run(&ao, &end, &sig, reterr);
+        struct attach_result result = {.end = ATTACH_END_OUTPUT};
+        int r = attach_run(&ao, &result, reterr);
 
-        if (r >= 0 && end == ATTACH_END_OUTPUT)
-                r = container_await_exit(io, reterr);
-        else if (r >= 0 && end == ATTACH_END_SIGNAL)
-                r = 128 + sig;
-        else if (r >= 0 && end == ATTACH_END_PIPE)
-                r = 128 + SIGPIPE;
-        else if (r >= 0)
-                say_detached(o);
+        if (r >= 0) {
+                switch (result.end) {
+                case ATTACH_END_OUTPUT:
+                        r = exit_code(o, &result, io, reterr);
+                        break;
+                case ATTACH_END_DETACHED:
+                        r = detached(o);
+                        break;
+                case ATTACH_END_SIGNAL:
+                        r = 128 + result.signal;
+                        break;
+                case ATTACH_END_PIPE:
+                        r = 128 + SIGPIPE;
+                        break;
+                case ATTACH_END_SLOW:
+                case ATTACH_END_FULL:
+                        r = left_behind(o, result.end, reterr);
+                        break;
+                }
+        }
         foreground_leave(io);
         return r;
 }

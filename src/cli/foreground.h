@@ -5,13 +5,13 @@
 
 struct foreground_opts {
         const struct dirs *dirs;
-        const char
-            *id; /* of the container that signals are passed on to; NULL: they end our session */
+        struct container *container; /* NULL: a process in one, which only its monitor knows */
+        bool sig_proxy; /* signals are passed on to the container; else they end our session */
         bool forward_stdin, forward_stdout, forward_stderr;
-        bool terminal;
+        bool terminal, redraw;
         const char *detach_keys;
 };
-/* Takes over @io. Returns the exit code: the process's, 0 after detaching, 128 + n when a signal or a closed pipe made us leave,
+/* Takes over @io, of container_start(), container_exec() or container_attach(). Returns the exit code: the process's, 0 after detaching, 128 + n when a signal or a closed pipe made us leave,
  * 137 when the monitor was killed. */
 int foreground_run(const struct foreground_opts *o, struct container_io *io, struct err **reterr);
 /* container_start(), and what it has to say to the user. */

@@ -377,7 +377,8 @@ static int check_network(const struct run_options *o, struct err **reterr)
                         "ns:PATH");
 }
 
-static int finish_attach(struct run_args *a, bool detached, struct err **reterr)
+/* What is attached by default depends on who starts it: "create" does not say, and means the foreground, as with Docker. */
+static int finish_attach(struct run_args *a, struct err **reterr)
 {
         static const char *const streams[] = {"stdin", "stdout", "stderr"};
         struct run_options *o = a->options;
@@ -398,7 +399,7 @@ static int finish_attach(struct run_args *a, bool detached, struct err **reterr)
                 if (!strv_contains(&o->attach, streams[s]))
                         strv_add(&o->attach, streams[s]);
         }
-        if (a->attach.n || detached)
+        if (a->attach.n || a->detach)
                 return 0;
         if (o->interactive)
                 strv_add(&o->attach, "stdin");
@@ -437,7 +438,7 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
         if (r >= 0)
                 r = run_opts_finish(a, reterr);
         if (r >= 0)
-                r = finish_attach(a, detached, reterr);
+                r = finish_attach(a, reterr);
         if (r >= 0)
                 r = check_terminal(a->options, detached, reterr);
         if (r >= 0 && a->detach_keys)

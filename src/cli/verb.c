@@ -74,7 +74,6 @@ static const struct {
     {"search", "it talks to no registry: images come from files, by 'kelp load'"},
     {"build",
      "images come from files: 'kelp load', or 'kelp import --change …' of a root file system"},
-    {"attach", "'kelp logs -f NAME' follows its output, 'kelp exec -it NAME sh' enters it"},
     {"cp", "'kelp exec NAME tar -c PATH | tar -x' copies out, 'kelp exec -i NAME tar -x' in"},
     {"top", "'kelp exec NAME ps' lists its processes, where the image has a ps"},
     {"stats", "'kelp inspect --format {{.State.Pid}} NAME' names a process to look at"},

@@ -12,6 +12,7 @@ const struct verb *const verbs_container[] = {
     &verb_rm,
     &verb_ps,
     &verb_exec,
+    &verb_attach,
     &verb_logs,
     &verb_wait,
     &verb_rename,

@@ -4,7 +4,7 @@
 #include "cli/verb.h"
 
 extern const struct verb verb_run_container, verb_create, verb_start, verb_stop, verb_restart,
-    verb_kill, verb_rm, verb_ps, verb_exec, verb_logs, verb_wait, verb_inspect,
+    verb_kill, verb_rm, verb_ps, verb_exec, verb_attach, verb_logs, verb_wait, verb_inspect,
     verb_container_inspect, verb_rename;
 extern const struct verb verb_commit, verb_diff, verb_export;
 extern const struct verb verb_volume_create, verb_volume_exists, verb_volume_export,

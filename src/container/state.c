@@ -14,6 +14,7 @@
 #include "base/parse.h"
 #include "base/sys.h"
 #include "container/container_internal.h"
+#include "monitor/protocol.h"
 #include "monitor/record.h"
 #include "monitor/removal.h"
 
@@ -164,7 +165,6 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
 {
         struct run_record run;
         struct exit_record rec = {0};
-        char socket[80];
         bool same_boot;
         int r;
 
@@ -179,8 +179,7 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
         }
         same_boot = strcmp(run.process.boot_id, process_boot_id()) == 0;
         kill_leftovers(&run, c->id);
-        (void)snprintf(socket, sizeof(socket), "%s.sock", c->id);
-        (void)unlinkat(d->runtime_fd, socket, 0);
+        (void)unlinkat(dir_fd, MONITOR_SOCKET, 0);
         container_event(d, c, "die",
                         (const char *const[]){"exitCode", "137" /* CODE_KILLED */, NULL});
         if (goes_at_end(dir_fd, c))

@@ -132,6 +132,16 @@ void client_send(struct client *c, enum attach_type type, const void *data, size
                 client_update(c);
 }
 
+void client_give_up(struct client *c)
+{
+        static const uint8_t why = ATTACH_DROP_SLOW;
+
+        c->dropped = true;
+        c->reading = false;
+        client_send(c, ATTACH_DROPPED, &why, sizeof(why));
+        client_update(c);
+}
+
 static int on_frame(enum attach_type type, const uint8_t *data, size_t n, void *arg)
 {
         struct client *c = arg;
@@ -155,6 +165,7 @@ static int on_frame(enum attach_type type, const uint8_t *data, size_t n, void *
         case ATTACH_STDERR:
         case ATTACH_DETACHED:
         case ATTACH_EXITED:
+        case ATTACH_DROPPED:
                 break;
         }
         return -EPROTO;
@@ -182,6 +193,8 @@ static int on_client(struct loop *l, int fd, uint32_t events, void *arg)
                 r = queue_flush(&c->out, c->fd, true);
                 if (r == -EAGAIN)
                         r = 0;
+                else if (c->dropped)
+                        r = -EPIPE; /* it has been told */
         }
         if (r >= 0 && (events & EPOLLIN))
                 r = client_read(c);
@@ -196,11 +209,24 @@ static int on_client(struct loop *l, int fd, uint32_t events, void *arg)
         return 0;
 }
 
+/* An empty socket takes a word for sure. */
+static void refuse(int fd)
+{
+        struct {
+                struct attach_frame head;
+                uint8_t why;
+        } word = {.why = ATTACH_DROP_FULL};
+
+        frame_head(&word.head, ATTACH_DROPPED, sizeof(word.why));
+        (void)send(fd, &word, sizeof(word.head) + sizeof(word.why), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 int session_add_client_take(struct session *s, int fd, bool first, struct err **reterr)
 {
         struct client *c;
 
         if (s->n_clients >= SESSION_CLIENTS) {
+                refuse(fd);
                 (void)fd_close(fd);
                 return err_new(reterr, ERR_BUSY, "%d clients are attached already",
                                SESSION_CLIENTS);

@@ -27,7 +27,7 @@ static int head_check(struct frame_reader *r)
 
         memcpy(&f, r->head, sizeof(f));
         r->left = ntohl(f.len);
-        if (f.type > ATTACH_EXITED || f.zero[0] || f.zero[1] || f.zero[2])
+        if (f.type > ATTACH_DROPPED || f.zero[0] || f.zero[1] || f.zero[2])
                 return -EPROTO;
         if (r->left > (is_data(f.type) ? ATTACH_FRAME_MAX : FRAME_CONTROL_MAX))
                 return -EPROTO;

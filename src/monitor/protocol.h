@@ -23,14 +23,20 @@
  * ATTACH framing, both directions: struct attach_frame, then len bytes.
  *   client → monitor: STDIN data; STDIN_EOF; RESIZE (payload: struct attach_size)
  *   monitor → client: STDOUT, STDERR data (with a terminal everything is STDOUT); DETACHED;
- *                     EXITED (payload: exit code, 4 bytes big-endian; only to clients of the socket, who have no STATUS)
- * Further clients connect to <runtime>/<id>.sock (SOCK_STREAM, same framing; SO_PEERCRED must be our uid).
+ *                     EXITED (payload: exit code, 4 bytes big-endian; only to clients of the socket, who have no STATUS);
+ *                     DROPPED (payload: one byte, enum attach_drop): the connection ends here, the program goes on
+ * Further clients connect to containers/<id>/attach.sock (SOCK_STREAM, same framing; SO_PEERCRED must be our uid). It is bound and connected
+ * to through a descriptor of the directory, since the path may be longer than a socket address, and the data root may be moved.
+ *
+ * Output that clients do not take: see session.h.
  */
 #include <stdint.h>
 
 #define MONITOR_FD_STATUS  3
 #define MONITOR_FD_ATTACH  4
 #define MONITOR_FD_REQUEST 5
+
+#define MONITOR_SOCKET "attach.sock"
 
 enum attach_type {
         ATTACH_STDIN = 0,
@@ -39,7 +45,12 @@ enum attach_type {
         ATTACH_STDIN_EOF = 3,
         ATTACH_RESIZE = 4,
         ATTACH_DETACHED = 5,
-        ATTACH_EXITED = 6
+        ATTACH_EXITED = 6,
+        ATTACH_DROPPED = 7
+};
+enum attach_drop {
+        ATTACH_DROP_SLOW = 0, /* it did not take the output, and others waited for it */
+        ATTACH_DROP_FULL = 1  /* as many clients as there may be are attached */
 };
 #define ATTACH_FRAME_MAX 65536
 struct attach_frame {

@@ -32,21 +32,11 @@ void removal_unlink_name(const struct dirs *d, const char *id, const char *name)
                 (void)unlinkat(d->root_fd, path, 0);
 }
 
-/* Where its monitor listened: one that was killed while it started, or as it ended, has left it. */
-static void unlink_socket(const struct dirs *d, const char *id)
-{
-        char name[80];
-
-        (void)snprintf(name, sizeof(name), "%s.sock", id);
-        (void)unlinkat(d->runtime_fd, name, 0);
-}
-
 int removal_commit(const struct dirs *d, const char *id, const char *name, struct err **reterr)
 {
         AUTO_FREE char *from = xasprintf("containers/%s", id), *to = xasprintf("tmp/%s", id);
         int r;
 
-        unlink_socket(d, id);
         /* The name first. Killed between the two, the container is still there and is found by its id and in listings; the other
          * order would leave a name whose removal could hit the next one who takes it. */
         removal_unlink_name(d, id, name);

@@ -101,14 +101,6 @@ static void kill_leftovers(struct run *run)
                 monitor_kill_children();
 }
 
-static void remove_socket(struct run *run)
-{
-        char name[80];
-
-        (void)snprintf(name, sizeof(name), "%s.sock", run->a->id);
-        (void)unlinkat(run->d->runtime_fd, name, 0);
-}
-
 static void record_exit(struct run *run, struct exit_record *rec)
 {
         AUTO_ERR struct err *e = NULL;
@@ -166,7 +158,7 @@ static void finish(struct run *run, int status)
         run_event_die(run, run->code);
         session_drain(run->session);
         run->log = log_writer_free(run->log);
-        remove_socket(run);
+        run_remove_socket(run);
         /* Whoever restarts it needs it still. Without him, killed meanwhile, the next look removes it (container/state.c). */
         run->rm = run->rm && !lock_is_held(run->dir_fd, RECORD_RESTART);
         record_exit(run, &rec);
@@ -187,7 +179,7 @@ static void start_failed(struct run *run, const struct err *e)
                 (void)sys_pidfd_send_signal(run->p.pidfd, SIGKILL);
                 (void)waitpid(run->p.pid, NULL, 0);
                 kill_leftovers(run);
-                remove_socket(run);
+                run_remove_socket(run);
         }
         if (run->lock_fd >= 0) {
                 (void)unlinkat(run->dir_fd, RECORD_RUN, 0);

@@ -48,3 +48,5 @@ void run_event_die(struct run *run, int code);
 
 /* Everything up to run.json. On failure the caller ends what was started. */
 int run_start(struct run *run, struct err **reterr);
+/* Further clients no longer find it. */
+void run_remove_socket(const struct run *run);

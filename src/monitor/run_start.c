@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/sys.h"
 #include "logs/logs.h"
+#include "monitor/protocol.h"
 #include "monitor/record.h"
 #include "monitor/run_internal.h"
 #include "monitor/session.h"
@@ -277,22 +278,34 @@ static int write_run_record(struct run *run, struct err **reterr)
         return run_record_write(run->dir_fd, &rec, reterr);
 }
 
-/* The name may be longer than a socket address: it is bound through the directory's descriptor. */
+/*
+ * The socket lies in the container's directory, bound through its descriptor: nobody wipes that as the session manager does the runtime
+ * directory at logout. A file system that holds no sockets must not keep a container from running: it takes no further clients then.
+ */
 static int listen_for_clients(struct run *run, struct err **reterr)
 {
         AUTO_CLOSE int fd = -EBADF;
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
-        char dir[FD_PATH_MAX], name[80];
+        char dir[FD_PATH_MAX];
 
-        (void)snprintf(name, sizeof(name), "%s.sock", run->a->id);
-        (void)unlinkat(run->d->runtime_fd, name, 0);
-        (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/%s",
-                       fd_path(run->d->runtime_fd, dir), name);
+        (void)unlinkat(run->dir_fd, MONITOR_SOCKET, 0); /* of one that was killed */
+        (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" MONITOR_SOCKET,
+                       fd_path(run->dir_fd, dir));
         fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-        if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 16) < 0)
-                return err_sys(reterr, errno, "listen on '%s'", name);
+        if (fd < 0)
+                return err_sys(reterr, errno, "make a socket");
+        if (bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 || listen(fd, 16) < 0) {
+                if (errno == EPERM || errno == EOPNOTSUPP)
+                        return 0;
+                return err_sys(reterr, errno, "listen on '%s'", MONITOR_SOCKET);
+        }
         FAULT_POINT("monitor-listening");
         return session_listen_take(run->session, TAKE_FD(fd), reterr);
+}
+
+void run_remove_socket(const struct run *run)
+{
+        (void)unlinkat(run->dir_fd, MONITOR_SOCKET, 0);
 }
 
 int run_start(struct run *run, struct err **reterr)

@@ -29,10 +29,12 @@
 
 /* What may be in a pipe when its writer is dead: the kernel's limit for a pipe of an ordinary user. A writer that lives on (it
  * shares the host's processes) must not keep us here. */
-#define DRAIN_MAX (4U * 1024 * 1024)
+#define DRAIN_MAX   (4U * 1024 * 1024)
+#define PATIENCE_NS (SESSION_PATIENCE_S * 1000000000ULL)
 
 static int on_source(struct loop *l, int fd, uint32_t events, void *arg);
 static int on_input(struct loop *l, int fd, uint32_t events, void *arg);
+static int on_patience(struct loop *l, void *arg);
 
 struct session *session_new(const struct session_opts *o)
 {
@@ -71,6 +73,7 @@ struct session *session_free(struct session *s)
         source_close(&s->src[1]);
         input_close(s);
         (void)loop_remove(s->listen_watch);
+        (void)loop_remove(s->patience);
         (void)fd_close(s->listen_fd);
         (void)fd_close(s->keeper);
         free(s->chunk);
@@ -91,6 +94,10 @@ static int source_watch(struct source *src, struct err **reterr)
 static void sources_hold(struct session *s, bool hold)
 {
         s->held = hold;
+        if (!hold)
+                s->patience = loop_remove(s->patience);
+        else if (!s->patience)
+                (void)loop_add_timer(s->loop, PATIENCE_NS, on_patience, s, &s->patience, NULL);
         for (size_t i = 0; i < ARRAY_SIZE(s->src); i++) {
                 if (hold)
                         s->src[i].watch = loop_remove(s->src[i].watch);
@@ -103,9 +110,37 @@ static size_t most_held(const struct session *s)
 {
         size_t most = 0;
 
-        for (const struct client *c = s->clients; c; c = c->next)
-                most = MAX(most, queue_left(&c->out));
+        for (const struct client *c = s->clients; c; c = c->next) {
+                if (!c->dropped)
+                        most = MAX(most, queue_left(&c->out));
+        }
         return most;
+}
+
+static size_t count_served(const struct session *s)
+{
+        size_t n = 0;
+
+        for (const struct client *c = s->clients; c; c = c->next)
+                n += c->dropped ? 0 : 1;
+        return n;
+}
+
+/* Who holds everybody back is given up, but for the client that started the program, when it is alone. */
+static int on_patience(struct loop *l, void *arg)
+{
+        struct session *s = arg;
+
+        for (struct client *c = s->clients; c; c = c->next) {
+                if (!c->dropped && queue_left(&c->out) > SESSION_LOW &&
+                    (!c->first || count_served(s) > 1))
+                        client_give_up(c);
+        }
+        if (most_held(s) <= SESSION_LOW)
+                sources_hold(s, false);
+        else
+                (void)loop_timer_set(s->patience, PATIENCE_NS);
+        return 0;
 }
 
 static void output(struct session *s, enum log_stream stream, size_t n)
@@ -116,7 +151,9 @@ static void output(struct session *s, enum log_stream stream, size_t n)
                 log_writer_write(s->log, stream, s->chunk, n);
         for (struct client *c = s->clients; c; c = next) {
                 next = c->next; /* client_send() drops a client that is gone */
-                client_send(c, stream == LOG_STDERR ? ATTACH_STDERR : ATTACH_STDOUT, s->chunk, n);
+                if (!c->dropped)
+                        client_send(c, stream == LOG_STDERR ? ATTACH_STDERR : ATTACH_STDOUT,
+                                    s->chunk, n);
         }
 }
 
@@ -311,12 +348,13 @@ void session_finish(struct session *s, int code, session_done_fn served, session
         uint32_t wire = htonl((uint32_t)code);
         struct client *next;
 
+        s->patience = loop_remove(s->patience);
         s->listen_watch = loop_remove(s->listen_watch);
         s->listen_fd = fd_close(s->listen_fd);
         for (struct client *c = s->clients; c; c = next) {
                 next = c->next;
                 c->reading = false;
-                if (!c->first)
+                if (!c->first && !c->dropped)
                         client_send(c, ATTACH_EXITED, &wire, sizeof(wire));
         }
         for (struct client *c = s->clients; c; c = c->next)

@@ -4,7 +4,10 @@
  * session — the streams of one running program: its output goes to the log and to every attached client, the clients' input to it.
  *
  * Output that a client does not take is held for it, and while more than a bound is held the program's output is not read: the
- * program then waits in write(2), as it would for a slow terminal. The end of the program never waits for a client.
+ * program then waits in write(2), as it would for a slow terminal. Not for ever: a client that has held everybody back for
+ * SESSION_PATIENCE_S is dropped. It gets what is held for it and a word why, whenever it reads again, and nothing more; the log has
+ * what it misses. Only the client that started the program, while no other is attached, may hold it back as long as it likes:
+ * "kelp run … | less" waits for its reader, as the program alone would. The end of the program never waits for a client.
  *
  * Process: kelp-monitor. Nothing here blocks.
  */
@@ -12,6 +15,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#define SESSION_PATIENCE_S 10
 
 struct err;
 struct loop;

@@ -42,7 +42,7 @@ struct client {
         int fd;
         bool first;
         bool reading; /* its input is looked at */
-        bool told_end;
+        bool dropped; /* gets what is in its queue, nothing more */
         struct loop_source *watch;
         struct frame_reader frames;
         struct queue out;
@@ -63,6 +63,7 @@ struct session {
         size_t n_clients;
         int listen_fd;
         struct loop_source *listen_watch;
+        struct loop_source *patience; /* runs while output is held back */
         uint8_t *chunk;
         session_done_fn served, done; /* NULL once called */
         void *done_arg;
@@ -77,6 +78,7 @@ void session_clients_changed(struct session *s); /* a queue shrank, or a client 
 
 /* client.c, for session.c */
 void client_send(struct client *c, enum attach_type type, const void *data,
-                 size_t n);           /* may free @c */
-void client_update(struct client *c); /* what is waited for follows from the state */
+                 size_t n);            /* may free @c */
+void client_update(struct client *c);  /* what is waited for follows from the state */
+void client_give_up(struct client *c); /* it took too long: see session.h */
 struct client *client_free(struct client *c);

@@ -43,12 +43,11 @@ static int client_main(int fd, const struct client_setup *setup)
                                 .forward_stderr = true,
                                 .terminal = setup->terminal,
                                 .proxy = setup->proxy ? proxy : NULL};
-        enum attach_end end;
-        int sig = 0;
+        struct attach_result end;
 
-        if (attach_run(&o, &end, &sig, NULL) < 0)
+        if (attach_run(&o, &end, NULL) < 0)
                 return 99;
-        return end == ATTACH_END_SIGNAL ? 100 + sig : (int)end;
+        return end.end == ATTACH_END_SIGNAL ? 100 + end.signal : (int)end.end;
 }
 
 static struct client start(const struct client_setup *setup)
