@@ -4,11 +4,12 @@ Measures Kelp against its bars and its peers; see README.md. Prints a table, ass
 
     KELP_BUILD_DIR=build /usr/bin/python3 tests/bench/bench.py [--pairs N] [SECTION…]
 
-Sections: run exec load ps parallel memory. Everything runs as the tests' ordinary user. The contenders of a comparison take turns,
+Sections: run exec load ps parallel memory commit. Everything runs as the tests' ordinary user. The contenders of a comparison take turns,
 so that what else the machine does hits them alike; the figures are medians in milliseconds of one run.
 """
 import argparse
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -18,6 +19,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 
@@ -248,7 +250,39 @@ def bench_memory(s, pairs):
     s.kelp.ok("rm", "-f", "idle")
 
 
-SECTIONS = {"run": bench_run, "exec": bench_exec, "load": bench_load, "ps": bench_ps, "parallel": bench_parallel,
+def changed_containers(s):
+    """A container "changed" of kelp and one of podman: 10 MB of changes to an image of 1 GB in 2000 files."""
+    archive = s.base / "gigabyte.tar"
+    block = os.urandom(1 << 19)
+    with tarfile.open(archive, "w") as tar:
+        busybox = tar.gettarinfo("/bin/busybox", "bin/busybox")
+        with open("/bin/busybox", "rb") as f:
+            tar.addfile(busybox, f)
+        for i in range(2000):
+            info = tarfile.TarInfo(f"data/{i % 100}/{i}")
+            info.size = len(block)
+            tar.addfile(info, io.BytesIO(i.to_bytes(8, "little") + block[8:]))
+    os.chmod(archive, 0o644)
+    change = ["/bin/busybox", "sh", "-c", "/bin/busybox dd if=/dev/urandom of=/data/new bs=1M count=10 2>/dev/null; "
+              "/bin/busybox rm /data/1/1; echo x >>/data/2/2"]
+    s.kelp.ok("import", "-q", archive, "gigabyte", timeout=300)
+    s.kelp.ok("run", "--name", "changed", "gigabyte", *change)
+    for command in (["import", "-q", str(archive), "localhost/gigabyte"],
+                    ["run", "--name", "changed", "--network", "none", "--cgroups=disabled", "localhost/gigabyte", *change]):
+        s.kelp.execute([*s.podman, *command])
+
+
+def bench_commit(s, pairs):
+    changed_containers(s)
+    kelp, podman = [s.kelp.program("kelp")], s.podman
+    table("diff of 10 MB on 1 GB", s.timed({"kelp": [*kelp, "diff", "changed"], "podman": [*podman, "diff", "changed"]}, pairs), "kelp",
+          {"podman": 1 / 10})
+    before = {"kelp": f"{kelp[0]} rmi -f committed || true", "podman": " ".join(podman) + " rmi -f localhost/committed || true"}
+    commands = {"kelp": [*kelp, "commit", "-q", "changed", "committed"], "podman": [*podman, "commit", "-q", "changed", "localhost/committed"]}
+    table("commit of 10 MB on 1 GB", s.timed(commands, max(3, pairs // 3), before), "kelp", {"podman": 1 / 5})
+
+
+SECTIONS = {"run": bench_run, "exec": bench_exec, "load": bench_load, "ps": bench_ps, "parallel": bench_parallel, "commit": bench_commit,
             "memory": bench_memory}
 
 

@@ -37,8 +37,9 @@ def _layers(root, used, complaints):
     for layer in sorted((root / "layers").glob("*")) if (root / "layers").is_dir() else []:
         info = _json(layer / "info.json", complaints)
         blocks, content = disk_bytes(layer / "fs")
-        total_said += info.get("disk_bytes", 0)
-        total_is += blocks
+        total_said += info["diskBytes"] if info else 0
+        total_is += blocks + sum(disk_bytes(p)[0] if p.is_dir() else p.stat().st_blocks * 512
+                                 for p in (layer / "recipe", layer / "kept") if p.exists())
         if not _near(info.get("bytes", -1), content):
             complaints.append(f"layer {layer.name}: {info.get('bytes')} bytes accounted for, {content} there")
         if layer.name not in used:
