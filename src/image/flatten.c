@@ -119,6 +119,7 @@ static int lock_layer(const struct tool *t, int layer_fd, struct err **reterr)
                         return fd;
                 if (tool_interrupted(t))
                         return tool_interrupted_error(reterr);
+                /* lint-allow: nanosleep: its holder tells nobody when the layer is done, and an interrupted wait must notice */
                 (void)nanosleep(&pause, NULL);
         }
 }
