@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "cli/foreground.h"
+#include "cli/preserve.h"
 #include "cli/run_args.h"
 #include "cli/select.h"
 #include "cli/term.h"
@@ -17,6 +18,7 @@ struct exec_args {
         struct strv env, env_files;
         char *user, *workdir, *detach_keys;
         struct select_args select;
+        struct preserve_args preserve;
 };
 #define F(f) offsetof(struct exec_args, f)
 static const struct opt opts[] = {
@@ -37,6 +39,7 @@ static const struct opt opts[] = {
 static const struct opt_section sections[] = {
     {opts, NULL, 0, false},
     {select_opts_one, "Choice", F(select), false},
+    {preserve_opts, "Descriptors", F(preserve), false},
     {0},
 };
 #undef F
@@ -97,10 +100,14 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                                  .detach = a->detach,
                                  .privileged = a->privileged};
         AUTO_FREE char *name = NULL;
+        AUTO_FREE int *preserved = NULL;
         size_t taken = 0;
         struct dirs *d;
         int r = check(a, reterr);
 
+        if (r >= 0)
+                r = preserve_collect(&a->preserve, &preserved, &o.n_preserve, reterr);
+        o.preserve = preserved;
         if (r >= 0)
                 r = cli_dirs(cli, &d, reterr);
         if (r >= 0)

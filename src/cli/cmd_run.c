@@ -27,6 +27,7 @@ static const struct opt_section run_sections[] = {
     {run_create_opts, "Options, continued", 0, false},
     {run_env_opts, "Environment and platform", 0, false},
     {run_only_opts, "Options of run alone", 0, false},
+    {preserve_opts, "Descriptors", offsetof(struct run_args, preserve), false},
     {0},
 };
 
@@ -129,6 +130,8 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
                 return r;
         start.passthrough = is_passthrough(a);
         start.attach = !a->detach && !start.passthrough;
+        start.preserve = a->preserved;
+        start.n_preserve = a->n_preserved;
         if (a->options->tty && !term_size(STDIN_FILENO, &start.rows, &start.cols))
                 (void)term_size(STDOUT_FILENO, &start.rows, &start.cols);
         r = foreground_start(cli->dirs, c, &start, &io, reterr);

@@ -205,6 +205,7 @@ void run_args_release(void *args)
         struct run_args *a = args;
 
         a->options = run_options_free(a->options);
+        free(TAKE_PTR(a->preserved));
 }
 
 /* ---- environment --------------------------------------------------------------------------------- */
@@ -422,8 +423,10 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
                     struct err **reterr)
 {
         struct detach_keys keys;
-        int r = finish_operands(a, operands, reterr);
+        int r = preserve_collect(&a->preserve, &a->preserved, &a->n_preserved, reterr);
 
+        if (r >= 0)
+                r = finish_operands(a, operands, reterr);
         if (a->stop_timeout < -1)
                 a->stop_timeout = INT32_MAX; /* Docker's "wait for ever" */
         a->options->stop_timeout = a->stop_timeout;

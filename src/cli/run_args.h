@@ -5,6 +5,7 @@
  */
 #include "base/str.h"
 #include "cli/opt.h"
+#include "cli/preserve.h"
 
 #include <stdbool.h>
 
@@ -26,6 +27,9 @@ struct run_args {
         bool detach, sig_proxy;
         char *detach_keys;
         int64_t stop_timeout;
+        struct preserve_args preserve; /* run alone */
+        int *preserved;
+        size_t n_preserved;
 };
 extern const struct opt run_container_opts[]; /* struct run_options */
 extern const struct opt run_create_opts[];    /* struct run_args; both verbs */

@@ -75,11 +75,15 @@ struct container_io {
         int status_fd; /* STATUS socket; owned by the caller afterwards */
         int attach_fd; /* our end of ATTACH; -EBADF when detached */
 };
+#define CONTAINER_PRESERVE_MAX 64
 struct container_start_opts {
         bool attach;           /* make an ATTACH channel */
         uint16_t rows, cols;   /* terminal size to begin with; 0 unknown */
         bool passthrough;      /* log driver passthrough: give our 0–2 */
         struct strv *warnings; /* lines for the user are added; NULL ok */
+        const int *
+            preserve; /* our descriptors that the program gets under their numbers; ascending, from 3 on */
+        size_t n_preserve;
 };
 /* Does it write to the streams of who starts it (log driver passthrough)? */
 bool container_passes_through(const struct container *c);
@@ -121,6 +125,8 @@ struct exec_options {
         char *user, *workdir;
         bool tty, interactive, detach, privileged;
         uint16_t rows, cols;
+        const int *preserve; /* as in container_start_opts */
+        size_t n_preserve;
 };
 int container_exec(const struct dirs *d, struct container *c, const struct exec_options *o,
                    struct container_io *ret, struct err **reterr);

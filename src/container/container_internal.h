@@ -119,6 +119,8 @@ struct monitor_spawn {
         bool attach, passthrough;
         int request_fd;        /* -EBADF: none */
         struct strv *warnings; /* NULL ok */
+        const int *preserve;
+        size_t n_preserve;
 };
 int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err **reterr);
 void container_io_close(struct container_io *io);

@@ -140,7 +140,10 @@ int container_exec(const struct dirs *d, struct container *c, const struct exec_
                    struct container_io *ret, struct err **reterr)
 {
         AUTO_CLOSE int request = exec_prepare(d, c, o, reterr);
-        struct monitor_spawn m = {.attach = !o->detach, .request_fd = request};
+        struct monitor_spawn m = {.attach = !o->detach,
+                                  .request_fd = request,
+                                  .preserve = o->preserve,
+                                  .n_preserve = o->n_preserve};
         int r;
 
         if (request < 0)

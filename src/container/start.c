@@ -96,16 +96,26 @@ int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err 
         AUTO_CLOSE int ours = -EBADF, theirs = -EBADF, client = -EBADF, attach = -EBADF,
                        pidfd = -EBADF;
         int pair[2], code, r;
-        int fds[] = {-EBADF, -EBADF, -EBADF, -EBADF, -EBADF, m->request_fd};
+        int fds[MONITOR_FD_PRESERVED + CONTAINER_PRESERVE_MAX] = {-EBADF, -EBADF, -EBADF,
+                                                                  -EBADF, -EBADF, m->request_fd};
         struct process_spawn_opts o = {.path = path,
                                        .argv = m->argv.v,
                                        .fds = fds,
-                                       .n_fds = m->request_fd >= 0 ? 6 : 5,
+                                       .n_fds = MONITOR_FD_PRESERVED + m->n_preserve,
                                        .new_session = true,
                                        .reset_signals = true};
+        AUTO_STRBUF preserve = {0};
         pid_t pid;
 
         *ret = (struct container_io){-EBADF, -EBADF};
+        for (size_t i = 0; i < m->n_preserve; i++) {
+                fds[MONITOR_FD_PRESERVED + i] = m->preserve[i];
+                strbuf_addf(&preserve, "%s%d", i == 0 ? "--preserve=" : ",", m->preserve[i]);
+        }
+        if (m->n_preserve > 0) {
+                strv_add(&m->argv, preserve.data);
+                o.argv = m->argv.v;
+        }
         r = fd_socketpair(SOCK_SEQPACKET, pair, reterr);
         if (r < 0)
                 return r;
@@ -206,6 +216,8 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
 {
         struct monitor_spawn m = {.attach = o->attach,
                                   .passthrough = o->passthrough,
+                                  .preserve = o->preserve,
+                                  .n_preserve = o->n_preserve,
                                   .request_fd = -EBADF,
                                   .warnings = o->warnings};
         int r;

@@ -80,9 +80,11 @@ static int stage_fds(struct child *c)
             (r = fd_place(c->err, 2)) < 0)
                 return r;
         for (size_t i = 0; i < c->n_preserve; i++) {
-                r = fd_place(c->preserve[i], 3 + (int)i);
+                r = c->preserve[i] < 0 ? 0 : fd_place(c->preserve[i], 3 + (int)i);
                 if (r < 0)
                         return r;
+                if (c->preserve[i] < 0)
+                        (void)sys_close(3 + (int)i); /* what the monitor had there */
         }
         for (size_t i = 0; i < n; i++) {
                 if (dup3(*ours[i], base + (int)i, O_CLOEXEC) < 0)

@@ -17,10 +17,11 @@ struct spec;
 struct spec_process;
 struct launch_plan;
 
+#define LAUNCH_PRESERVE_MAX 64
 struct launch_io {
         int in, out,
             err; /* become 0, 1, 2 of the process; borrowed. -EBADF: /dev/null. Ignored with a terminal */
-        const int *preserve; /* become 3…; borrowed */
+        const int *preserve; /* become 3…, -EBADF: a number that stays free; borrowed */
         size_t n_preserve;
 };
 struct launched {

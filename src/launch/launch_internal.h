@@ -56,7 +56,6 @@ struct launch_plan {
         int fail_stage; /* tests: this stage fails with ECANCELED; -1 none */
         struct strv strings;
 };
-#define LAUNCH_PRESERVE_MAX 64
 
 /* The child's own state. */
 struct child {

@@ -166,8 +166,11 @@ static int launch(struct exec *x, struct streams *streams, struct err **reterr)
                 return r;
         if (!x->own_pids && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
                 return err_sys(reterr, errno, "adopt the program's orphans");
-        io = (struct launch_io){streams->child[0], streams->child[1], streams->child[2], NULL, 0};
-        return launch_exec(&o, x->d->root_fd, cache_fd, &io, &x->p, reterr);
+        io = (struct launch_io){streams->child[0], streams->child[1], streams->child[2],
+                                x->preserve->fd, x->preserve->n};
+        r = launch_exec(&o, x->d->root_fd, cache_fd, &io, &x->p, reterr);
+        preserve_close(x->preserve);
+        return r;
 }
 
 static int start(struct exec *x, const char *root, struct err **reterr)
@@ -214,10 +217,11 @@ static void exec_release(struct exec *x)
         x->d = dirs_free(x->d);
 }
 
-int monitor_exec(const char *root, const char *id)
+int monitor_exec(const char *root, const char *id, struct preserve *preserve)
 {
         struct exec x = {
             .id = id,
+            .preserve = preserve,
             .dir_fd = -EBADF,
             .records_fd = -EBADF,
             .container = -EBADF,

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 
 struct err;
+struct preserve;
 struct json_object;
 
 struct request {
@@ -17,6 +18,7 @@ struct request {
 };
 
 struct exec {
+        struct preserve *preserve;
         struct dirs *d;
         const char *id;
         int dir_fd, records_fd;

@@ -62,7 +62,10 @@ static bool parse_run(char **argv, struct run_args *a)
                         strv_add(&a->log_opts, v);
                 else if ((v = value_of(*argv, "--join=")))
                         strv_add(&a->joins, v);
-                else if ((v = value_of(*argv, "--pidfile=")))
+                else if ((v = value_of(*argv, "--preserve="))) {
+                        if (!preserve_parse(v, &a->preserve))
+                                return false;
+                } else if ((v = value_of(*argv, "--pidfile=")))
                         a->pidfile = v;
                 else if (!(v = value_of(*argv, "--size=")) || !parse_dimensions(v, a))
                         return false;
@@ -103,8 +106,14 @@ int main(int argc, char **argv)
                 strv_release(&a.joins);
                 return r;
         }
-        if (strcmp(argv[1], "exec") == 0 && argc == 4 && str_is_hex(argv[3], 64))
-                return monitor_exec(argv[2], argv[3]);
+        if (strcmp(argv[1], "exec") == 0 && argc <= 5 && str_is_hex(argv[3], 64)) {
+                const char *list = argc == 5 ? value_of(argv[4], "--preserve=") : "";
+                struct preserve p = {0};
+
+                if (!list || (*list && !preserve_parse(list, &p)))
+                        return usage();
+                return monitor_exec(argv[2], argv[3], &p);
+        }
         if (strcmp(argv[1], "pause") == 0 && argc == 4 && str_is_hex(argv[3], 64))
                 return monitor_pause(argv[2], argv[3]);
         if (strcmp(argv[1], "size") == 0 && argc == 4 && str_is_hex(argv[3], 64))

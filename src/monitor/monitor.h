@@ -2,6 +2,7 @@
 #pragma once
 /* monitor — what the modes of kelp-monitor share, and their entry points. Each returns the program's exit code. */
 #include "base/str.h"
+#include "launch/launch.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,15 +15,25 @@ struct launched;
 struct session;
 struct spec;
 
+/* The caller's descriptors, as launch_io has them: fd[i] becomes 3 + i, -EBADF nothing. */
+struct preserve {
+        int fd[LAUNCH_PRESERVE_MAX];
+        size_t n;
+};
+/* "3,5,6": ascending. False: it is none, or one of the descriptors is not there. */
+bool preserve_parse(const char *list, struct preserve *p);
+void preserve_close(struct preserve *p);
+
 struct run_args {
         const char *root, *id, *name, *log_driver, *pidfile;
         struct strv log_opts;
         struct strv joins; /* "NS:ID": namespace (enum spec_ns) of another container */
         uint16_t rows, cols;
         bool rm, stdin_once;
+        struct preserve preserve;
 };
-int monitor_run(const struct run_args *a);
-int monitor_exec(const char *root, const char *id);
+int monitor_run(struct run_args *a);
+int monitor_exec(const char *root, const char *id, struct preserve *preserve);
 int monitor_remove(const char *root, char *const *names);
 int monitor_size(const char *root, const char *id);
 int monitor_pause(const char *root, const char *id);

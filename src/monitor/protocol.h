@@ -4,7 +4,7 @@
  * protocol — what kelp and kelp-monitor say to each other. Besides it, others may include monitor/record.h and monitor/frame.h.
  *
  * Start: kelp runs "kelp-monitor run ROOT ID [options]" or "kelp-monitor exec ROOT ID" with the descriptors below and waits on STATUS. The
- * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once,
+ * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once, --preserve=LIST,
  * --join=NS:ID (enum spec_ns, container).
  * "kelp-monitor remove ROOT NAME…" deletes trees in tmp/ inside U. "kelp-monitor size ROOT ID" prints the bytes of upper/, counted there.
  * "kelp-monitor pause ROOT ID" stops the container's processes, says "started", and "exited" when they go on: as soon as ATTACH is closed.
@@ -12,6 +12,7 @@
  *   3     STATUS, SOCK_SEQPACKET: one JSON object per datagram, monitor → kelp
  *   4     ATTACH, SOCK_STREAM, or /dev/null when detached: the first attached client
  *   5     REQUEST (exec only): a memfd with the JSON of the exec request
+ *   6…    descriptors of the caller's that the program gets under the numbers of --preserve=N,N…, in order (run and exec)
  *
  * STATUS messages, in order:
  *   {"event":"started","pid":N,"warning"?:S}          the program runs; a line for the user
@@ -32,9 +33,10 @@
  */
 #include <stdint.h>
 
-#define MONITOR_FD_STATUS  3
-#define MONITOR_FD_ATTACH  4
-#define MONITOR_FD_REQUEST 5
+#define MONITOR_FD_STATUS    3
+#define MONITOR_FD_ATTACH    4
+#define MONITOR_FD_REQUEST   5
+#define MONITOR_FD_PRESERVED 6
 
 #define MONITOR_SOCKET "attach.sock"
 

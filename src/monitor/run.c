@@ -244,7 +244,7 @@ static void run_release(struct run *run)
         strv_release(&run->labels);
 }
 
-int monitor_run(const struct run_args *a)
+int monitor_run(struct run_args *a)
 {
         struct run run = {
             .a = a,

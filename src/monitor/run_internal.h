@@ -16,7 +16,7 @@ struct log_writer;
 struct session;
 
 struct run {
-        const struct run_args *a;
+        struct run_args *a;
         struct dirs *d;
         int dir_fd, lock_fd;
         struct loop *loop;

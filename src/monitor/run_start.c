@@ -240,11 +240,15 @@ static int launch(struct run *run, const struct spec *s, struct streams *streams
                 io = (struct launch_io){streams->child[0], streams->child[1], streams->child[2],
                                         NULL, 0};
         }
+        io.preserve = run->a->preserve.fd;
+        io.n_preserve = run->a->preserve.n;
         FAULT_POINT("monitor-launch");
         /* The container's descendants that share the host's processes become ours when their parents die. */
         if (!run->own_pids && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
                 return err_sys(reterr, errno, "adopt the container's orphans");
-        return launch_start(plan, &io, &run->p, reterr);
+        r = launch_start(plan, &io, &run->p, reterr);
+        preserve_close(&run->a->preserve);
+        return r;
 }
 
 static int write_pidfile(const struct run *run, struct err **reterr)

@@ -207,3 +207,67 @@ def test_options_with_one_value(kelp, probe, option, good, bad):
         good = kelp.user.name if good == "SELF" else good
         assert run(kelp, probe, "echo", "here", options=[f"{option}={good}"]) == "here"
     kelp.fails("run", "--rm", f"{option}={bad}", probe, "true", code=125, match=f"option '{option} {re.escape(bad)}': (.|\n)*hint:")
+
+
+# ---- descriptors ----
+
+
+def with_fds(kelp, redirections, *args):
+    """kelp, as a shell starts it with these redirections."""
+    return kelp.execute(["sh", "-c", f'exec "$@" {redirections}', "sh", *kelp.command(*args)])
+
+
+SHOW_FDS = "for f in /proc/self/fd/*; do n=${f##*/}; [ -e $f ] && [ $n -gt 2 ] && [ $n -lt 10 ] && echo fd $n; done; true"
+
+
+@pytest.fixture
+def notes(kelp):
+    for name in ("three", "five"):
+        (kelp.work / name).write_text(f"{name}\n")
+        os.chmod(kelp.work / name, 0o644)
+    return "3<three 5<five"
+
+
+def test_preserve_fds(kelp, busybox, notes):
+    got = with_fds(kelp, notes + " 4</dev/null", "run", "--rm", "--preserve-fds", "3", busybox, "sh", "-c", "cat <&3; cat <&5; " + SHOW_FDS)
+    assert got.rc == 0 and got.out.split("\n")[:2] == ["three", "five"], got
+    assert {"fd 3", "fd 4", "fd 5"} <= set(got.out.splitlines())
+    got = with_fds(kelp, notes, "run", "--rm", "--preserve-fds", "3", busybox, "true")
+    assert got.rc == 125 and "descriptor 4 is not open" in got.err and "hint:" in got.err, "none of Kelp's own stands in for it"
+    got = with_fds(kelp, notes, "run", "--rm", busybox, "sh", "-c", "cat <&3")
+    assert got.rc != 0 and "three" not in got.out, "nothing is passed on unasked"
+
+
+def test_preserve_fd(kelp, busybox, notes):
+    got = with_fds(kelp, notes, "run", "--rm", "--preserve-fd", "5", busybox, "sh", "-c", "cat <&5; cat <&3; cat <&4")
+    assert got.out == "five\n" and got.err.count("file descriptor") + got.err.count("Bad") >= 1, got
+    for value, message in (("2", "not between 3 and 66"), ("67", "not between"), ("x", "no descriptor"), ("9", "9 is not open")):
+        kelp.fails("run", "--rm", "--preserve-fd", value, busybox, "true", code=125, match=message)
+    kelp.fails("run", "--rm", "--preserve-fds", "65", busybox, "true", code=125, match="at most 64")
+
+
+def test_exec_preserves_descriptors(kelp, busybox, notes):
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    got = with_fds(kelp, notes, "exec", "--preserve-fd", "3,5", "c", "sh", "-c", "cat <&3 <&5; cat <&3")
+    assert got.rc == 0 and sorted(got.out.split()) == ["five", "three"], got
+
+
+@pytest.mark.parametrize("how", [["run", "--rm", "IMAGE"], ["exec", "c"]])
+def test_nobody_but_the_program_keeps_them(kelp, busybox, how):
+    """A pipe ends when the program closes it, though it runs on and so does its monitor."""
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    words = [busybox if w == "IMAGE" else w for w in how]
+    read, write = os.pipe()
+    holder = kelp.popen(words[0], "--preserve-fd", str(write), *words[1:], "sh", "-c", f"echo said >&{write}; exec {write}>&-; exec sleep 1000",
+                        pass_fds=(write,))
+    os.close(write)
+    # the shell's clients wait for its end; the command itself is one of them, and has a copy as long as it lives
+    assert os.read(read, 100) == b"said\n"
+    monitors = [pid for pid, p in kelp.processes().items() if p[0] == "kelp-monitor"]
+    pipe = os.readlink(f"/proc/self/fd/{read}")
+    for pid in monitors:
+        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        assert pipe not in links, f"monitor {pid} has it"
+    os.close(read)
+    holder.kill()
+    holder.communicate()
