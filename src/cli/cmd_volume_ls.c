@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kelp volume ls, prune */
+/* kelp volume ls */
 #include "base/err.h"
-#include "base/fd.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/output.h"
@@ -9,9 +8,6 @@
 #include "cli/verbs.h"
 #include "container/volumes.h"
 #include "volume/volume.h"
-
-#include <stdio.h>
-#include <unistd.h>
 
 struct ls_args {
         struct strv filters;
@@ -120,73 +116,4 @@ const struct verb verb_volume_ls = {
     .sections = ls_sections,
     .args_size = sizeof(struct ls_args),
     .run = ls,
-};
-
-/* ---- prune ---- */
-
-struct prune_args {
-        bool all, force;
-        struct strv filters;
-};
-#define F(f) offsetof(struct prune_args, f)
-static const struct opt prune_opts[] = {
-    {"all", 'a', OPT_BOOL, F(all), NULL, "Also those with a name, not only anonymous ones"},
-    {"filter", 0, OPT_STRV, F(filters), "KEY=VALUE", "all, label, label!",
-     .values = "all=true label= label!="},
-    {"force", 'f', OPT_BOOL, F(force), NULL, "Don't ask"},
-    {0},
-};
-#undef F
-static const struct opt_section prune_sections[] = {{prune_opts, NULL, 0, false}, {0}};
-
-static bool confirmed(const struct prune_args *a)
-{
-        char answer[16];
-
-        if (a->force)
-                return true;
-        printf("WARNING! This will remove %s local volumes not used by at least one container.\n"
-               "Are you sure you want to continue? [y/N] ",
-               a->all ? "all" : "anonymous");
-        (void)fflush(stdout);
-        if (!fgets(answer, sizeof(answer), stdin))
-                answer[0] = '\0';
-        if (!fd_is_terminal(STDIN_FILENO))
-                printf("\n");
-        return answer[0] == 'y' || answer[0] == 'Y';
-}
-
-static int prune(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
-{
-        const struct prune_args *a = args;
-        char size[OUTPUT_SIZE_MAX];
-        AUTO_STRV removed = {0};
-        uint64_t bytes = 0;
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, reterr);
-
-        (void)operands;
-        if (r < 0)
-                return r;
-        if (!confirmed(a))
-                return 0;
-        r = volumes_prune(d, a->all, a->filters.v, &removed, &bytes, reterr);
-        /* What is gone is said, whatever came after. */
-        if (removed.n > 0)
-                printf("Deleted Volumes:\n");
-        for (size_t i = 0; i < removed.n; i++)
-                printf("%s\n", removed.v[i]);
-        if (r < 0)
-                return r;
-        return output_printf(reterr, "%sTotal reclaimed space: %s\n", removed.n ? "\n" : "",
-                             output_size(bytes, size));
-}
-
-const struct verb verb_volume_prune = {
-    .names = {"volume prune"},
-    .group = VERB_GROUP_SYSTEM,
-    .summary = "Remove anonymous volumes that no container has",
-    .sections = prune_sections,
-    .args_size = sizeof(struct prune_args),
-    .run = prune,
 };

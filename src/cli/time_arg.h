@@ -5,6 +5,5 @@
 
 struct err;
 
-/* RFC 3339 with or without offset (then it is local), a date, seconds since 1970 with a fraction, or a duration before now ("10m").
- * @s NULL: *ret is left alone. ERR_USAGE names --@option. */
+/* What moment_parse() takes. @s NULL: *ret is left alone. ERR_USAGE names --@option. */
 int time_arg_parse(const char *option, const char *s, int64_t *ret, struct err **reterr);

@@ -116,6 +116,11 @@ struct container_remove_opts {
 int container_remove(const struct dirs *d, struct container *c,
                      const struct container_remove_opts *o, struct err **reterr);
 
+/* Removes those that are not running and match @filters. The ids of the removed are added to @ret_ids, also when it fails then; *ret_bytes: what
+ * they had written. Volumes stay. */
+int containers_prune(const struct dirs *d, char *const *filters, struct strv *ret_ids,
+                     uint64_t *ret_bytes, struct err **reterr);
+
 /* At any time, running or not. ERR_EXISTS: another container has that name. */
 int container_rename(const struct dirs *d, struct container *c, const char *name,
                      struct err **reterr);
@@ -136,10 +141,14 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
 /* "Up 5 minutes", "Exited (0) 3 minutes ago", "Created"; caller owns. */
 char *container_status_text(const struct container *c, int64_t now_ns);
 
-/* Filters of ps: "status=running", "name=x", "label=k=v", "ancestor=…", "exited=0", "id=…", "before=…", "since=…". */
+/* Filters of ps: "status=running", "name=x", "label=k=v", "ancestor=…", "exited=0", "id=…", "before=…", "since=…", "publish=80/tcp", …
+ * ERR_USAGE names those there are. */
 struct container_filter;
 int container_filter_parse(const struct dirs *d, char *const *filters,
                            struct container_filter **ret, struct err **reterr);
+/* Those of prune: "label=k[=v]", "label!=k[=v]", "until=TIME|DURATION". */
+int container_prune_filter_parse(const struct dirs *d, char *const *filters,
+                                 struct container_filter **ret, struct err **reterr);
 bool container_filter_match(const struct container_filter *f, struct container *c);
 struct container_filter *container_filter_free(struct container_filter *f);
 DEFINE_CLEANUP(struct container_filter *, container_filter_free);

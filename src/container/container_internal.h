@@ -57,6 +57,13 @@ void container_event(const struct dirs *d, struct container *c, const char *acti
 /* rename.c: the lock under which config.json may be replaced, after it was read again. The caller closes it. */
 int container_change_begin(const struct dirs *d, struct container *c, struct err **reterr);
 
+/* ---- measure.c ---- */
+/* Bytes on disk of each of @paths (relative to the data root), in that order; UINT64_MAX: there is none. Inside U where need be. Caller owns
+ * *ret. */
+int measure_trees(const struct dirs *d, const struct strv *paths, uint64_t **ret,
+                  struct err **reterr);
+char *container_upper_path(const char *id); /* its writable layer, relative; caller owns */
+
 /* ---- create_*.c ---- */
 struct creation {
         const struct dirs *d;

@@ -5,9 +5,10 @@
  */
 #include "base/dirs.h"
 #include "base/err.h"
-#include "base/fd.h"
+#include "base/moment.h"
 #include "base/parse.h"
 #include "container/container_internal.h"
+#include "container/ports.h"
 #include "image/store.h"
 
 #include <assert.h>
@@ -27,21 +28,52 @@ enum filter_key {
         FILTER_NETWORK,
         FILTER_VOLUME,
         FILTER_HEALTH,
+        FILTER_IS_TASK,
+        FILTER_ISOLATION,
+        FILTER_PUBLISH,
+        FILTER_EXPOSE,
+        FILTER_NOT_LABEL,
+        FILTER_UNTIL,
         FILTER_COUNT
 };
 static const char *const key_names[] = {
-    [FILTER_ID] = "id",         [FILTER_NAME] = "name",     [FILTER_LABEL] = "label",
-    [FILTER_STATUS] = "status", [FILTER_EXITED] = "exited", [FILTER_ANCESTOR] = "ancestor",
-    [FILTER_BEFORE] = "before", [FILTER_SINCE] = "since",   [FILTER_NETWORK] = "network",
-    [FILTER_VOLUME] = "volume", [FILTER_HEALTH] = "health",
+    [FILTER_ID] = "id",
+    [FILTER_NAME] = "name",
+    [FILTER_LABEL] = "label",
+    [FILTER_STATUS] = "status",
+    [FILTER_EXITED] = "exited",
+    [FILTER_ANCESTOR] = "ancestor",
+    [FILTER_BEFORE] = "before",
+    [FILTER_SINCE] = "since",
+    [FILTER_NETWORK] = "network",
+    [FILTER_VOLUME] = "volume",
+    [FILTER_HEALTH] = "health",
+    [FILTER_IS_TASK] = "is-task",
+    [FILTER_ISOLATION] = "isolation",
+    [FILTER_PUBLISH] = "publish",
+    [FILTER_EXPOSE] = "expose",
+    [FILTER_NOT_LABEL] = "label!",
+    [FILTER_UNTIL] = "until",
 };
 static_assert(ARRAY_SIZE(key_names) == FILTER_COUNT, "every filter has a name");
+
+/* What a command's filters may be, and the words that name them in its errors. */
+#define BIT(key) (1U << (key))
+#define OF_PRUNE (BIT(FILTER_LABEL) | BIT(FILTER_NOT_LABEL) | BIT(FILTER_UNTIL))
+#define OF_PS    (~(BIT(FILTER_NOT_LABEL) | BIT(FILTER_UNTIL)))
+static const struct filter_set {
+        unsigned keys;
+        const char *names;
+} of_ps = {OF_PS, "ancestor before exited expose health id is-task isolation label name network "
+                  "publish since status volume"},
+  of_prune = {OF_PRUNE, "label label! until"};
 
 struct container_filter {
         struct strv values[FILTER_COUNT];
         regex_t *names; /* one per name value; Docker matches names as regular expressions */
         size_t n_names;
-        int64_t before_ns, since_ns; /* 0: none */
+        int64_t before_ns, since_ns;            /* 0: none */
+        struct port_range *published, *exposed; /* one per value */
 };
 
 struct container_filter *container_filter_free(struct container_filter *f)
@@ -53,6 +85,8 @@ struct container_filter *container_filter_free(struct container_filter *f)
         for (size_t i = 0; i < f->n_names; i++)
                 regfree(&f->names[i]);
         free(f->names);
+        free(f->published);
+        free(f->exposed);
         free(f);
         return NULL;
 }
@@ -95,10 +129,57 @@ static void add_ancestor(const struct dirs *d, struct container_filter *f, const
                 strv_add(&f->values[FILTER_ANCESTOR], image->id);
 }
 
+/* Several: before the earliest of them. */
+static int add_until(struct container_filter *f, const char *value, struct err **reterr)
+{
+        int64_t ns;
+        int r;
+
+        if (moment_parse(value, &ns) < 0) {
+                r = err_new(reterr, ERR_USAGE,
+                            "filter until: '%s' is neither a time nor a duration", value);
+                return err_hint(reterr, r, MOMENT_HINT);
+        }
+        if (!f->before_ns || ns < f->before_ns)
+                f->before_ns = ns;
+        return 0;
+}
+
+static int add_port(struct port_range **ranges, size_t n, const char *key, const char *value,
+                    struct err **reterr)
+{
+        int r;
+
+        *ranges = xrealloc(*ranges, n, sizeof(**ranges));
+        if (port_range_parse(value, &(*ranges)[n - 1]) >= 0)
+                return 0;
+        r = err_new(reterr, ERR_USAGE, "filter %s: '%s' is no port", key, value);
+        return err_hint(reterr, r, "80, 80/udp, or a range as 8000-8010/tcp");
+}
+
+/* One of @words. */
+static int check_word(const char *key, const char *value, const char *const *words,
+                      struct err **reterr)
+{
+        AUTO_STRBUF known = {0};
+        int r;
+
+        for (size_t i = 0; words[i]; i++) {
+                if (strcmp(words[i], value) == 0)
+                        return 0;
+                strbuf_addf(&known, "%s%s", i ? " " : "", words[i]);
+        }
+        r = err_new(reterr, ERR_USAGE, "filter %s: unknown value '%s'", key, value);
+        return err_hint(reterr, r, "one of: %s", known.data);
+}
+
 static int add_value(const struct dirs *d, struct container_filter *f, enum filter_key key,
                      const char *value, struct err **reterr)
 {
+        static const char *const healths[] = {"none", "starting", "healthy", "unhealthy", NULL};
+        static const char *const isolations[] = {"default", "process", "hyperv", NULL};
         int64_t code;
+        bool on;
         int r;
 
         strv_add(&f->values[key], value);
@@ -123,19 +204,34 @@ static int add_value(const struct dirs *d, struct container_filter *f, enum filt
                 return add_moment(d, value, &f->before_ns, reterr);
         case FILTER_SINCE:
                 return add_moment(d, value, &f->since_ns, reterr);
+        case FILTER_HEALTH:
+                return check_word("health", value, healths, reterr);
+        case FILTER_ISOLATION:
+                return check_word("isolation", value, isolations, reterr);
+        case FILTER_IS_TASK:
+                if (parse_bool(value, &on) >= 0)
+                        return 0;
+                return err_new(reterr, ERR_USAGE, "filter is-task: '%s' is not a truth value",
+                               value);
+        case FILTER_PUBLISH:
+                return add_port(&f->published, f->values[key].n, "publish", value, reterr);
+        case FILTER_EXPOSE:
+                return add_port(&f->exposed, f->values[key].n, "expose", value, reterr);
+        case FILTER_UNTIL:
+                return add_until(f, value, reterr);
         case FILTER_ID:
         case FILTER_LABEL:
+        case FILTER_NOT_LABEL:
         case FILTER_NETWORK:
         case FILTER_VOLUME:
-        case FILTER_HEALTH:
         case FILTER_COUNT:
                 break;
         }
         return 0;
 }
 
-static int add_filter(const struct dirs *d, struct container_filter *f, const char *text,
-                      struct err **reterr)
+static int add_filter(const struct dirs *d, struct container_filter *f,
+                      const struct filter_set *set, const char *text, struct err **reterr)
 {
         const char *eq = strchr(text, '=');
         size_t n = eq ? (size_t)(eq - text) : 0;
@@ -144,28 +240,39 @@ static int add_filter(const struct dirs *d, struct container_filter *f, const ch
         if (!eq)
                 return err_new(reterr, ERR_USAGE, "filter '%s' is not of the form KEY=VALUE", text);
         for (int key = 0; key < FILTER_COUNT; key++) {
-                if (strlen(key_names[key]) == n && memcmp(key_names[key], text, n) == 0)
+                if ((set->keys & BIT(key)) && strlen(key_names[key]) == n &&
+                    memcmp(key_names[key], text, n) == 0)
                         return add_value(d, f, (enum filter_key)key, eq + 1, reterr);
         }
         r = err_new(reterr, ERR_USAGE, "unknown filter '%.*s'", (int)n, text);
-        return err_hint(
-            reterr, r,
-            "known: ancestor before exited health id label name network since status volume");
+        return err_hint(reterr, r, "known: %s", set->names);
 }
 
-int container_filter_parse(const struct dirs *d, char *const *filters,
-                           struct container_filter **ret, struct err **reterr)
+static int parse_filters(const struct dirs *d, char *const *filters, const struct filter_set *set,
+                         struct container_filter **ret, struct err **reterr)
 {
         AUTO(container_filter_freep) struct container_filter *f = xnew(struct container_filter);
 
         for (size_t i = 0; filters && filters[i]; i++) {
-                int r = add_filter(d, f, filters[i], reterr);
+                int r = add_filter(d, f, set, filters[i], reterr);
 
                 if (r < 0)
                         return r;
         }
         *ret = TAKE_PTR(f);
         return 0;
+}
+
+int container_filter_parse(const struct dirs *d, char *const *filters,
+                           struct container_filter **ret, struct err **reterr)
+{
+        return parse_filters(d, filters, &of_ps, ret, reterr);
+}
+
+int container_prune_filter_parse(const struct dirs *d, char *const *filters,
+                                 struct container_filter **ret, struct err **reterr)
+{
+        return parse_filters(d, filters, &of_prune, ret, reterr);
 }
 
 /* ---- matching ---- */
@@ -221,6 +328,7 @@ static bool match_ancestor(const struct container *c, const char *want)
 static bool match_one(enum filter_key key, struct container *c, const char *want)
 {
         struct json_object *mode;
+        bool task = false;
         int64_t code;
 
         switch (key) {
@@ -242,6 +350,16 @@ static bool match_one(enum filter_key key, struct container *c, const char *want
                 return match_volume(c, want);
         case FILTER_HEALTH:
                 return strcmp(want, "none") == 0; /* no checks are run */
+        case FILTER_ISOLATION:
+                return strcmp(want, "default") == 0; /* the others are words of another system */
+        case FILTER_IS_TASK:
+                return parse_bool(want, &task) >= 0 &&
+                       !task; /* there are no services to be part of */
+        case FILTER_NOT_LABEL:
+                return !match_label(c, want);
+        case FILTER_PUBLISH:
+        case FILTER_EXPOSE:
+        case FILTER_UNTIL:
         case FILTER_NAME:
         case FILTER_BEFORE:
         case FILTER_SINCE:
@@ -267,10 +385,28 @@ static bool match_names(const struct container_filter *f, const struct container
         return false;
 }
 
+/* @by_host: of the port on the host, as "publish" is; else of the container's. */
+static bool match_ports(const struct port_range *wanted, size_t n, bool by_host,
+                        struct container *c)
+{
+        AUTO(port_list_release) struct port_list ports = {0};
+
+        if (n == 0)
+                return true;
+        container_ports(c, !by_host, &ports);
+        for (size_t i = 0; i < ports.n; i++) {
+                for (size_t k = 0; k < n; k++) {
+                        if (port_range_has(&wanted[k], &ports.v[i], by_host))
+                                return true;
+                }
+        }
+        return false;
+}
+
 static bool match_key(const struct container_filter *f, enum filter_key key, struct container *c)
 {
         const struct strv *v = &f->values[key];
-        bool all = key == FILTER_LABEL;
+        bool all = key == FILTER_LABEL || key == FILTER_NOT_LABEL;
 
         for (size_t i = 0; i < v->n; i++) {
                 if (match_one(key, c, v->v[i]) != all)
@@ -286,10 +422,14 @@ bool container_filter_match(const struct container_filter *f, struct container *
         if (f->since_ns && c->created_ns <= f->since_ns)
                 return false;
         for (int key = 0; key < FILTER_COUNT; key++) {
-                if (key == FILTER_NAME || key == FILTER_BEFORE || key == FILTER_SINCE)
+                /* Not value by value: below, and above. */
+                if (key == FILTER_NAME || key == FILTER_BEFORE || key == FILTER_SINCE ||
+                    key == FILTER_UNTIL || key == FILTER_PUBLISH || key == FILTER_EXPOSE)
                         continue;
                 if (!match_key(f, (enum filter_key)key, c))
                         return false;
         }
-        return match_names(f, c);
+        return match_names(f, c) &&
+               match_ports(f->published, f->values[FILTER_PUBLISH].n, true, c) &&
+               match_ports(f->exposed, f->values[FILTER_EXPOSE].n, false, c);
 }

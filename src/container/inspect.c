@@ -141,43 +141,20 @@ static void add_graph_driver(const struct dirs *d, const struct container *c, co
         add_merged(c, data);
 }
 
-/* Most containers hold nothing that is closed to us; the others are measured inside U. */
-static int measure_upper(const struct dirs *d, const struct container *c, uint64_t *ret,
-                         struct err **reterr)
-{
-        AUTO_FREE char *path = process_helper_path(MONITOR_PROGRAM);
-        AUTO_FREE char *out = NULL;
-        char *const argv[] = {(char *)MONITOR_PROGRAM, (char *)"size", d->root, (char *)c->id,
-                              NULL};
-        unsigned long long bytes, inodes;
-        int r = path_usage(c->dir_fd, "upper", &bytes, &inodes, NULL);
-
-        if (r != -EACCES && r < 0)
-                return err_sys(reterr, -r, "measure what it has written");
-        if (r >= 0) {
-                *ret = bytes;
-                return 0;
-        }
-        r = process_run_capture(path, argv, 64, &out, reterr);
-        if (r < 0)
-                return r;
-        out[strcspn(out, "\n")] = '\0';
-        if (parse_u64(out, ret) < 0)
-                return err_new(reterr, ERR_REMOTE, "'%s' answered '%s'", path, out);
-        return 0;
-}
-
 static int add_size(const struct dirs *d, struct container *c, struct json_object *o,
                     struct err **reterr)
 {
         AUTO(image_freep) struct image *image = NULL;
-        uint64_t bytes = 0;
-        int r = 0;
+        AUTO_FREE uint64_t *size = NULL;
+        AUTO_STRV path = {0};
+        uint64_t bytes;
+        int r;
 
-        if (faccessat(c->dir_fd, "upper", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-                r = measure_upper(d, c, &bytes, reterr);
+        strv_add_take(&path, container_upper_path(c->id));
+        r = measure_trees(d, &path, &size, reterr);
         if (r < 0)
                 return err_wrap(reterr, r, "size of container '%s'", c->name);
+        bytes = size[0] == UINT64_MAX ? 0 : size[0]; /* it has no writable layer */
         json_add_uint(o, "SizeRw", bytes);
         if (*c->image_id)
                 (void)store_resolve(d, c->image_id, &image, NULL);

@@ -5,7 +5,6 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/parse.h"
-#include "base/path.h"
 #include "container/container_internal.h"
 #include "volume/volume.h"
 
@@ -135,57 +134,16 @@ bool volume_filter_match(const struct volume_filter *f, const struct volume *v)
 
 /* ---- size ---- */
 
-/* One line each, from a process in U. */
-static int measure_inside(const struct dirs *d, const struct strv *paths, uint64_t *ret,
-                          struct err **reterr)
-{
-        AUTO_FREE char *program = process_helper_path(MONITOR_PROGRAM), *out = NULL;
-        AUTO_STRV argv = {0}, lines = {0};
-        int r;
-
-        strv_add(&argv, MONITOR_PROGRAM);
-        strv_add(&argv, "usage");
-        strv_add(&argv, d->root);
-        strv_copy(&argv, paths);
-        r = process_run_capture(program, argv.v, 32 * (paths->n + 1), &out, reterr);
-        if (r < 0)
-                return r;
-        strv_split(&lines, out, '\n');
-        for (size_t i = 0; i < paths->n; i++) {
-                if (i >= lines.n || parse_u64(lines.v[i], &ret[i]) < 0)
-                        return err_new(reterr, ERR_REMOTE, "'%s' answered '%s'", program, out);
-        }
-        return 0;
-}
-
 int volumes_size(const struct dirs *d, const struct strv *names, uint64_t **ret,
                  struct err **reterr)
 {
-        AUTO_FREE uint64_t *sizes = xcalloc(names->n + 1, sizeof(*sizes));
-        AUTO_FREE uint64_t *inside = xcalloc(names->n + 1, sizeof(*inside));
-        AUTO_FREE size_t *which = xcalloc(names->n + 1, sizeof(*which));
-        AUTO_STRV closed = {0};
-        int r = 0;
+        AUTO_STRV paths = {0};
+        int r;
 
-        for (size_t i = 0; i < names->n; i++) {
-                AUTO_FREE char *path = volume_relative_path(names->v[i]);
-                unsigned long long bytes = 0, inodes = 0;
-
-                /* Most hold nothing that is closed to us. */
-                r = path_usage(d->root_fd, path, &bytes, &inodes, NULL);
-                sizes[i] = r == -ENOENT ? UINT64_MAX : bytes;
-                if (r < 0 && r != -ENOENT) {
-                        which[closed.n] = i;
-                        strv_add(&closed, path);
-                }
-        }
-        r = closed.n > 0 ? measure_inside(d, &closed, inside, reterr) : 0;
-        if (r < 0)
-                return err_wrap(reterr, r, "measure volumes");
-        for (size_t i = 0; i < closed.n; i++)
-                sizes[which[i]] = inside[i];
-        *ret = TAKE_PTR(sizes);
-        return 0;
+        for (size_t i = 0; i < names->n; i++)
+                strv_add_take(&paths, volume_relative_path(names->v[i]));
+        r = measure_trees(d, &paths, ret, reterr);
+        return r < 0 ? err_wrap(reterr, r, "measure volumes") : 0;
 }
 
 /* ---- listing ---- */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/err.h"
+#include "base/moment.h"
 #include "base/parse.h"
 #include "base/str.h"
 #include "image/image_query.h"
@@ -40,17 +40,15 @@ static int parse_image_time(const struct dirs *d, const char *name, int64_t *ret
         return r < 0 ? r : 0;
 }
 
-static int parse_until(const char *value, int64_t *ret, struct err **reterr)
+int image_filter_until(const char *value, int64_t *ret, struct err **reterr)
 {
-        int64_t ns;
+        int r;
 
-        if (clock_parse(value, ret) == 0)
+        if (moment_parse(value, ret) >= 0)
                 return 0;
-        if (parse_duration(value, &ns) < 0)
-                return err_new(reterr, ERR_USAGE,
-                               "filter 'until=%s': neither a time nor a duration", value);
-        *ret = clock_now_ns() - ns;
-        return 0;
+        r = err_new(reterr, ERR_USAGE, "filter until: '%s' is neither a time nor a duration",
+                    value);
+        return err_hint(reterr, r, MOMENT_HINT);
 }
 
 static int parse_one(const struct dirs *d, const char *text, struct image_filter *f,
@@ -83,11 +81,11 @@ static int parse_one(const struct dirs *d, const char *text, struct image_filter
         else if (strcmp(key, "since") == 0)
                 return parse_image_time(d, value, &f->since_ns, reterr);
         else if (strcmp(key, "until") == 0)
-                return parse_until(value, &f->until_ns, reterr);
+                return image_filter_until(value, &f->until_ns, reterr);
         else {
-                r = err_new(reterr, ERR_USAGE, "invalid filter '%s'", text);
+                r = err_new(reterr, ERR_USAGE, "unknown filter '%s'", key);
                 return err_hint(reterr, r,
-                                "known filters: before, dangling, label, reference, since, until");
+                                "known: before dangling label label! reference since until");
         }
         return 0;
 }

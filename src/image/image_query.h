@@ -33,3 +33,5 @@ bool image_filter_match(const struct image_filter *f, const struct image *i);
 bool image_filter_match_name(const struct image_filter *f, const char *formatted);
 /* Adds a reference pattern: the operand of `images`: "debian", "debian:12", "*:latest". */
 void image_filter_add_reference(struct image_filter *f, const char *pattern);
+/* The value of "until=…". ERR_USAGE. */
+int image_filter_until(const char *value, int64_t *ret_ns, struct err **reterr);

@@ -8,7 +8,6 @@
  */
 #include "base/alloc.h"
 #include "base/atomic_file.h"
-#include "base/clock.h"
 #include "base/dirs.h"
 #include "base/err.h"
 #include "base/fault.h"
@@ -17,6 +16,7 @@
 #include "base/lock.h"
 #include "base/parse.h"
 #include "image/digest.h"
+#include "image/image_query.h"
 #include "image/reference.h"
 #include "image/store_internal.h"
 
@@ -234,20 +234,6 @@ static void prune_filter_release(struct prune_filter *f)
         strv_release(&f->not_labels);
 }
 
-static int parse_until(const char *value, int64_t *ret, struct err **reterr)
-{
-        int64_t ns;
-
-        if (clock_parse(value, ret) == 0)
-                return 0;
-        if (parse_duration(value, &ns) == 0) {
-                *ret = clock_now_ns() - ns;
-                return 0;
-        }
-        return err_new(reterr, ERR_USAGE, "filter 'until=%s': neither a time nor a duration",
-                       value);
-}
-
 static int prune_filter_parse(char *const *filters, struct prune_filter *f, struct err **reterr)
 {
         for (char *const *p = filters; p && *p; p++) {
@@ -255,7 +241,7 @@ static int prune_filter_parse(char *const *filters, struct prune_filter *f, stru
                 int r = 0;
 
                 if (str_starts(*p, "until="))
-                        r = parse_until(*p + strlen("until="), &f->until_ns, reterr);
+                        r = image_filter_until(*p + strlen("until="), &f->until_ns, reterr);
                 else if (str_starts(*p, "label="))
                         strv_add(&f->labels, *p + strlen("label="));
                 else if (str_starts(*p, "label!="))
@@ -264,9 +250,9 @@ static int prune_filter_parse(char *const *filters, struct prune_filter *f, stru
                          parse_bool(*p + strlen("dangling="), &dangling) == 0)
                         f->all = f->all || !dangling;
                 else
-                        r = err_new(reterr, ERR_USAGE, "invalid filter '%s'", *p);
-                if (r == -EINVAL && reterr && *reterr)
-                        return err_hint(reterr, r, "known filters: dangling, label, label!, until");
+                        return err_hint(reterr,
+                                        err_new(reterr, ERR_USAGE, "invalid filter '%s'", *p),
+                                        "known: dangling=true|false label label! until");
                 if (r < 0)
                         return r;
         }

@@ -116,8 +116,6 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[1], "pause") == 0 && argc == 4 && str_is_hex(argv[3], 64))
                 return monitor_pause(argv[2], argv[3]);
-        if (strcmp(argv[1], "size") == 0 && argc == 4 && str_is_hex(argv[3], 64))
-                return monitor_size(argv[2], argv[3]);
         if (strcmp(argv[1], "usage") == 0)
                 return monitor_usage(argv[2], argv + 3);
         if (strcmp(argv[1], "remove") == 0)

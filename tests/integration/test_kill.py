@@ -63,6 +63,7 @@ def scenario(kelp, archives, **kw):
                  ("exec", name, "probe", "write", "/in-exec", "text"), ("commit", "-q", name, "committed:1"), ("stop", "-t", "5", name),
                  ("commit", "-q", "--squash", name, "committed:2"), ("diff", name), ("run", "--rm", "committed:1", "probe", "cat", "/in-exec"),
                  ("rmi", "-f", "committed:1", "committed:2"), ("start", name),
+                 ("create", "--label", name, "small:1", "probe", "true"), ("container", "prune", "-f", "--filter", f"label={name}"),
                  ("kill", name), ("wait", name), ("rm", name), ("run", "-d", "--name", name, "small:1", "probe", "pause"),
                  ("rm", "-f", name), ("volume", "create", name),
                  ("run", "--rm", "-v", f"{name}:/many", "-v", "/anonymous", "big:1", "probe", "true"),
