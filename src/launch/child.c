@@ -54,12 +54,14 @@ static int stage_fds(struct child *c)
 {
         struct launch_plan *p = c->plan;
         struct rootfs_plan *root = p->rootfs ? rootfs_child_plan(p->rootfs) : NULL;
-        int *ours[SPEC_NS_COUNT + 2], base = 3 + (int)c->n_preserve, room, r = 0;
+        int *ours[SPEC_NS_COUNT + 3], base = 3 + (int)c->n_preserve, room, r = 0;
         size_t n = 0;
 
         ours[n++] = &c->sync;
         if (root && root->mount_fd >= 0)
                 ours[n++] = &root->mount_fd;
+        if (root && root->shm_fd >= 0)
+                ours[n++] = &root->shm_fd;
         for (size_t i = 0; i < p->n_joins; i++)
                 ours[n++] = &p->joins[i].fd;
         room = base + (int)n;
@@ -575,7 +577,8 @@ static int stage_join(struct child *c)
 
                 child_note_set(c->note, p->joins[i].name);
                 r = sys_setns(p->joins[i].fd, p->joins[i].nstype);
-                if (r < 0)
+                /* Of a container with --userns=host: the one that we are in. */
+                if (r < 0 && !(r == -EINVAL && p->joins[i].nstype == CLONE_NEWUSER))
                         return r;
         }
         return 0;

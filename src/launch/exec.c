@@ -5,7 +5,8 @@
 #include <errno.h>
 #include <linux/sched.h>
 
-/* What the container has of its own: its other namespaces are ours as well, or the host's, which we may not enter. */
+/* What the container has of its own: its other namespaces are ours as well, or the host's, which we may not enter. Its user
+ * namespace is never ours: without one of its own it is U, which gives the right to the others. */
 static int exec_namespaces(const struct spec *s)
 {
         static const int flags[SPEC_NS_COUNT] = {
@@ -19,7 +20,7 @@ static int exec_namespaces(const struct spec *s)
             [SPEC_NS_TIME] = 0x80,
 #endif
         };
-        int all = 0;
+        int all = CLONE_NEWUSER;
 
         for (int i = 0; i < SPEC_NS_COUNT; i++)
                 all |= s->ns[i].enabled ? flags[i] : 0;

@@ -32,6 +32,7 @@ struct launch_plan {
         struct launch_join joins[SPEC_NS_COUNT]; /* user first */
         size_t n_joins;
         bool join_process;     /* joins[0].fd is a pidfd */
+        int shm_ns;            /* mount namespace whose /dev/shm is to be shared; -EBADF: none */
         struct rootfs *rootfs; /* NULL when a container's is joined */
 
         bool give_mounts; /* the option U: some mounts become the user's */
@@ -78,6 +79,10 @@ int launch_plan_process(struct launch_plan *p, bool all_caps, int cache_fd, stru
 int launch_plan_hide_args(struct launch_plan *p, struct err **reterr);
 int launch_plan_protect_exe(struct launch_plan *p, struct err **reterr);
 extern const enum stage launch_order_exec[], launch_order_exec_early_filter[];
+
+/* shm.c: /dev/shm of the container whose IPC namespace is joined; only when the plan has it mounted. */
+int launch_shm_plan(struct launch_plan *p, struct err **reterr);
+int launch_shm_take(struct launch_plan *p, struct err **reterr);
 
 /* spawn.c */
 int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launched *ret,

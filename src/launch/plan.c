@@ -60,6 +60,7 @@ struct launch_plan *launch_plan_alloc(const struct spec *s, const struct spec_pr
         p->spec = s;
         p->process = process;
         p->fail_stage = -1;
+        p->shm_ns = -EBADF;
         for (int i = 0; i < STAGE_COUNT; i++) {
                 if (fault_error(stage_name((enum stage)i)) < 0)
                         p->fail_stage = i;
@@ -73,6 +74,7 @@ struct launch_plan *launch_plan_free(struct launch_plan *p)
                 return NULL;
         for (size_t i = 0; i < p->n_joins && !p->join_process; i++)
                 (void)fd_close(p->joins[i].fd);
+        (void)fd_close(p->shm_ns);
         (void)rootfs_free(p->rootfs);
         seccomp_filter_release(&p->filter);
         free(p->argv);
@@ -334,6 +336,8 @@ int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct laun
         int r;
 
         r = plan_namespaces(p, reterr);
+        if (r >= 0)
+                r = launch_shm_plan(p, reterr);
         if (r < 0)
                 return r;
         if (s->ns[SPEC_NS_PID].path) {

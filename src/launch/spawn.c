@@ -433,6 +433,9 @@ int launch_start(struct launch_plan *p, const struct launch_io *io, struct launc
 
         *ret = (struct launched){
             .pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF};
+        r = launch_shm_take(p, reterr);
+        if (r < 0)
+                return r;
         r = rootfs_start_helper(p->rootfs, &ret->helper, &ret->helper_pidfd, reterr);
         if (r < 0)
                 return r;

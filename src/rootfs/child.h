@@ -44,6 +44,7 @@ struct rootfs_op {
         bool attrs_recursive, propagation_recursive;
         bool copy_up;  /* tmpfs: filled with what the image has there */
         bool or_empty; /* refused by the kernel: an empty read-only tmpfs in its place */
+        bool of_ipc;   /* BIND: shm_fd instead of the source */
         bool or_skip;  /* no such source: left out */
         bool to_write; /* a directory or file of the host's for the container to write to */
         bool is_dev;   /* filled with the standard devices and links */
@@ -69,7 +70,8 @@ struct rootfs_plan {
         size_t n_layers;
         const char *upper, *work; /* NULL: none */
         const char *bind;         /* BIND */
-        int mount_fd;             /* MOUNT: a detached mount made by the parent's helper */
+        int shm_fd;   /* /dev/shm of the container whose IPC namespace is joined; -EBADF: none */
+        int mount_fd; /* MOUNT: a detached mount made by the parent's helper */
         bool bind_recursive, is_volatile, readonly;
         bool raise_nofile;    /* more descriptors than the soft limit allows */
         uint64_t soft_nofile; /* that limit */

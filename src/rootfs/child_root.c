@@ -119,6 +119,10 @@ int rootfs_child_open(struct rootfs_plan *p, struct child_note *note)
                         r = rootfs_open_overlay(p, op, note);
                 if (op->kind != ROOTFS_OP_BIND)
                         continue;
+                if (op->of_ipc) {
+                        p->trees[i] = p->shm_fd;
+                        continue;
+                }
                 p->trees[i] = open_clone(op->source, op->recursive, note);
                 if (p->trees[i] < 0 && !(p->trees[i] == -ENOENT && op->or_skip))
                         r = p->trees[i];

@@ -223,7 +223,8 @@ static int rootfs_op_bind(const struct spec_mount *m, struct rootfs_op *op, stru
         op->kind = ROOTFS_OP_BIND;
         op->source = m->source;
         op->subpath = m->subpath;
-        op->to_write = !m->file && !(op->attrs & MOUNT_ATTR_RDONLY);
+        op->of_ipc = m->of_ipc;
+        op->to_write = !m->file && !m->of_ipc && !(op->attrs & MOUNT_ATTR_RDONLY);
         if (!m->create_missing || access(m->source, F_OK) == 0)
                 return 0;
         fd = path_mkdir_open(AT_FDCWD, m->source, 0755, reterr);
@@ -646,7 +647,7 @@ int rootfs_new(const struct spec *s, const char *data_root, struct rootfs **ret,
 
         r->spec = s;
         /* Before anything can fail: 0 would be somebody's descriptor. */
-        r->plan.mount_fd = -EBADF;
+        r->plan.mount_fd = r->plan.shm_fd = -EBADF;
         r->plan.data_root = rootfs_keep(r, xstrdup(data_root));
         rc = rootfs_build(r, reterr);
         if (rc < 0)
@@ -676,6 +677,7 @@ struct rootfs *rootfs_free(struct rootfs *r)
         free(r->secrets);
         free(r->secret_fds);
         (void)fd_close(r->plan.mount_fd);
+        (void)fd_close(r->plan.shm_fd);
         strv_release(&r->strings);
         free(r);
         return NULL;

@@ -38,6 +38,12 @@ static void add_defaults(const struct run_options *o, struct spec *s)
                                      "rbind,nosuid,noexec,nodev");
                 return;
         }
+        /* POSIX shared memory and semaphores are files there: what shares the namespace shares them. */
+        if (o->ipc && str_starts(o->ipc, "container:")) {
+                spec_add_mount(s, "/dev/shm", "bind", "/dev/shm", "bind,nosuid,noexec,nodev")
+                    ->of_ipc = true;
+                return;
+        }
         shm = xasprintf("nosuid,noexec,nodev,mode=1777,size=%llu",
                         (unsigned long long)(o->shm_size ? o->shm_size : SPEC_SHM_SIZE));
         (void)spec_add_mount(s, "/dev/shm", "tmpfs", "shm", shm);

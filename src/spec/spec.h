@@ -41,6 +41,7 @@ struct spec_mount {
         bool
             file; /* kelp: source is relative to the data root: a volume, a file that Kelp generates */
         bool chown;    /* kelp: before the start, all of it is given to the container's user */
+        bool of_ipc;   /* kelp: it is the one of the container whose IPC namespace is joined */
         char *subpath; /* kelp: what is mounted is this below the source, which it cannot leave */
         /* kelp, type "overlay": lowest first, relative to the data root; none: the source is the one lower directory */
         struct strv layers;

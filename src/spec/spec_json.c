@@ -142,6 +142,8 @@ static void add_mounts(struct json_object *doc, const struct spec *s)
                         json_add_bool(o, "kelpFile", true);
                 if (m->chown)
                         json_add_bool(o, "kelpChown", true);
+                if (m->of_ipc)
+                        json_add_bool(o, "kelpOfIpc", true);
                 if (m->subpath)
                         json_add_string(o, "kelpSubpath", m->subpath);
                 if (m->layers.n)

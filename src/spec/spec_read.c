@@ -173,6 +173,7 @@ static int read_mount_kelp(const struct json_at *at, struct spec_mount *m, struc
         int r;
 
         if ((r = json_opt_bool(at, "kelpFile", &m->file, reterr)) < 0 ||
+            (r = json_opt_bool(at, "kelpOfIpc", &m->of_ipc, reterr)) < 0 ||
             (r = json_opt_bool(at, "kelpChown", &m->chown, reterr)) < 0 ||
             (r = json_opt_string(at, "kelpSubpath", &subpath, reterr)) < 0 ||
             (r = json_opt_string(at, "kelpUpper", &upper, reterr)) < 0 ||

@@ -411,6 +411,31 @@ def test_joining_another_containers_namespaces(kelp, busybox):
     kelp.fails("run", "--rm", "--pid", "container:nosuch", busybox, "true", code=125, match="nosuch")
 
 
+SHM = "echo of-b > /dev/shm/b; cat /dev/shm/a; grep ' /dev/shm ' /proc/mounts"
+
+
+@pytest.mark.parametrize("first, second", [((), ()), (("--userns", "host"), ()), (("--userns", "keep-id"), ()),
+                                           (("--shm-size", "1m"), ("--read-only",))])
+def test_joining_ipc_shares_shared_memory(kelp, busybox, first, second):
+    """POSIX shared memory is files in /dev/shm: a namespace that is shared without them would be half of one."""
+    kelp.ok("run", "-d", "--name", "a", *first, busybox, "sh", "-c", "echo of-a > /dev/shm/a; exec sleep 1000")
+    wait_for(lambda: kelp("exec", "a", "test", "-s", "/dev/shm/a").rc == 0)
+    out = sh(kelp, busybox, SHM, *second, "--ipc", "container:a").out.splitlines()
+    assert out[0] == "of-a" and out[1].split()[2] == "tmpfs" and {"nosuid", "nodev", "noexec"} <= set(out[1].split()[3].split(","))
+    assert ("size=1024k" in out[1]) == ("1m" in first)
+    assert kelp.ok("exec", "a", "cat", "/dev/shm/b").strip() == "of-b"
+    own = sh(kelp, busybox, "ls /dev/shm", "--ipc", "container:a", "--tmpfs", "/dev/shm")
+    assert own.out == ""
+    kelp.ok("rm", "-f", "-t", "0", "a")
+
+
+def test_no_link_in_the_place_of_shared_memory_is_followed(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "a", busybox, "sleep", "1000")
+    kelp.ok("exec", "--privileged", "a", "sh", "-c", "umount /dev/shm && rmdir /dev/shm && ln -s /etc /dev/shm")
+    r = kelp("run", "--rm", "--ipc", "container:a", busybox, "true")
+    assert r.rc == 125 and "/dev/shm" in r.err
+
+
 # ---- storage drivers ----
 
 
