@@ -71,14 +71,17 @@ enum idmap_mode {
         IDMAP_MODE_HOST,
         IDMAP_MODE_KEEP_ID,
         IDMAP_MODE_EXPLICIT,
+        IDMAP_MODE_AUTO,
         IDMAP_MODE_COUNT
 };
 struct idmap_request {
         enum idmap_mode mode;
         /* KEEP_ID: the caller appears as these; ID_NONE: the caller's own numbers */
         uint32_t keep_uid, keep_gid;
-        /* EXPLICIT: --uidmap and --gidmap, container → U; an empty one is as the other */
+        /* EXPLICIT: --uidmap and --gidmap, container → U; an empty one is as the other. AUTO: what goes before the range */
         struct id_map uid, gid;
+        /* AUTO: how many ids (0: the caller is to say), and their first one in U, which the caller has reserved */
+        uint32_t auto_size, auto_start;
 };
 /* Parses --userns and the --uidmap/--gidmap lists ("0:1:1000", amounts default 1). ERR_USAGE names the offending part. */
 int idmap_request_parse(const char *userns, char *const *uidmaps, char *const *gidmaps,

@@ -15,6 +15,16 @@ void id_map_sort(struct id_map *m); /* by inside */
 /* Sorted by inside, neighbours that continue each other joined. */
 struct id_map id_map_normalise(const struct id_map *m);
 
+/* plan.c: one "CONTAINER:INTERMEDIATE[:AMOUNT]" more; @option names it in errors. */
+int idmap_parse_line(const char *option, const char *arg, struct id_map *ret, struct err **reterr);
+
+/* ---- --userns=auto (pure) ---- */
+/* @options: what follows the word "auto": "" or ":…". */
+int idmap_auto_parse(const char *options, struct idmap_request *r, struct err **reterr);
+/* @own, then for every id below the size that it leaves out the one at the same place in the range. */
+int idmap_auto_plan(const struct id_map *own, const struct id_map *parent,
+                    const struct idmap_request *r, struct id_map *ret, struct err **reterr);
+
 /* ---- the map of U (pure) ---- */
 
 struct idmap_range {

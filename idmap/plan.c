@@ -77,15 +77,17 @@ static int parse_mode(const char *userns, struct idmap_request *r, struct err **
                 return parse_keep_id(NULL, r, reterr);
         else if (str_starts(userns, "keep-id:"))
                 return parse_keep_id(userns + strlen("keep-id:"), r, reterr);
+        else if (strcmp(userns, "auto") == 0 || str_starts(userns, "auto:"))
+                return idmap_auto_parse(userns + strlen("auto"), r, reterr);
         else
                 return err_hint(reterr,
                                 err_new(reterr, ERR_USAGE, "--userns: unknown mode '%s'", userns),
-                                "use private, host, keep-id, keep-id:uid=N,gid=N or keep-id:image");
+                                "use private, host, keep-id, keep-id:uid=N,gid=N, keep-id:image or "
+                                "auto[:size=N]");
         return 0;
 }
 
-static int parse_map_line(const char *option, const char *arg, struct id_map *ret,
-                          struct err **reterr)
+int idmap_parse_line(const char *option, const char *arg, struct id_map *ret, struct err **reterr)
 {
         AUTO_STRV parts = {0};
         struct id_extent e = {.count = 1};
@@ -111,7 +113,7 @@ static int parse_map_list(const char *option, char *const *args, struct id_map *
                           struct err **reterr)
 {
         for (size_t i = 0; args && args[i]; i++) {
-                int r = parse_map_line(option, args[i], ret, reterr);
+                int r = idmap_parse_line(option, args[i], ret, reterr);
 
                 if (r < 0)
                         return r;
@@ -135,7 +137,7 @@ int idmap_request_parse(const char *userns, char *const *uidmaps, char *const *g
         r = parse_map_list("--gidmap", gidmaps, &req.gid, reterr);
         if (r < 0)
                 return r;
-        if (req.uid.n > 0 || req.gid.n > 0) {
+        if ((uidmaps && *uidmaps) || (gidmaps && *gidmaps)) {
                 if (req.mode != IDMAP_MODE_PRIVATE)
                         return err_new(reterr, ERR_USAGE,
                                        "--userns '%s' cannot be combined with --uidmap or --gidmap",
@@ -243,6 +245,8 @@ static int plan_one(const struct idmap_request *req, const struct idmap_userns *
                 break;
         case IDMAP_MODE_EXPLICIT:
                 return plan_explicit(own->n > 0 ? own : other, parent, u, ret, reterr);
+        case IDMAP_MODE_AUTO:
+                return idmap_auto_plan(own, parent, req, ret, reterr);
         case IDMAP_MODE_COUNT:
         default:
                 return err_new(reterr, ERR_USAGE, "unknown user namespace mode");

@@ -10,6 +10,7 @@
 
 #define CONTAINERS      "containers"
 #define NAMES           "names"
+#define IDS             "ids"
 #define CONFIG_FILE     "config.json"
 #define SPEC_FILE       "spec.json"
 #define CONFIG_LOCK     "config.lock" /* held while config.json is replaced */
@@ -25,6 +26,9 @@ int name_lookup(const struct dirs *d, const char *name, char ret_id[65], struct 
 /* Exclusive. 1 reserved, 0 taken (ret_id: by whom). Names that lead nowhere are taken over. */
 int name_reserve(const struct dirs *d, const char *name, const char *id, char ret_id[65],
                  struct err **reterr);
+/* The same for a block of ids (create_ids.c): 1 it is ours, 0 it is another's. Gone with the container; earlier with ids_release(). */
+int ids_reserve(const struct dirs *d, uint32_t block, const char *id, struct err **reterr);
+void ids_release(const struct dirs *d, uint32_t block, const char *id);
 /* Deletes names that lead nowhere and whose makers are gone. */
 void names_sweep(const struct dirs *d);
 
@@ -92,6 +96,9 @@ int creation_spec(struct creation *k,
 /* create_userns.c: the maps of its user namespace; @o is k->o as it is meant. */
 int creation_ids(struct creation *k, const struct run_options *o, const struct idmap_userns *u,
                  struct err **reterr);
+/* create_ids.c: a range of ids for --userns=auto, into @q. */
+int creation_reserve_ids(struct creation *k, const struct idmap_userns *u, struct idmap_request *q,
+                         struct err **reterr);
 int creation_mounts(struct creation *k, struct err **reterr); /* create_mounts.c: mounts */
 /* create_volumes.c: the volumes, held until creation_volumes_release(); overlays of mounts. Behind creation_spec(). */
 int creation_volumes(struct creation *k, struct err **reterr);

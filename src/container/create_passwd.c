@@ -13,6 +13,7 @@
 #include "base/parse.h"
 #include "container/container_internal.h"
 #include "image/accounts.h"
+#include "image/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -44,13 +45,12 @@ static int read_in_layer(int layer, const char *name, char **ret)
         return io_read_fd(fd, name, ACCOUNTS_MAX, ret, &n, NULL) < 0 ? 0 : 1;
 }
 
+/* Whose the files are is no matter, so the layers need not be there yet with the owners that the container wants. */
 bool creation_read_etc(const struct creation *k, const char *name, char **ret)
 {
-        const struct strv *layers = &k->spec->layers;
-
-        for (size_t i = layers->n; i > 0; i--) {
-                AUTO_CLOSE int fd =
-                    openat(k->d->root_fd, layers->v[i - 1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (size_t i = k->image ? k->image->layers.n : 0; i > 0; i--) {
+                AUTO_FREE char *path = xasprintf("layers/%s/fs", k->image->layers.v[i - 1]);
+                AUTO_CLOSE int fd = openat(k->d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
                 int r = fd < 0 ? 0 : read_in_layer(fd, name, ret);
 
                 if (r != -ENOENT)

@@ -54,7 +54,11 @@ int creation_ids(struct creation *k, const struct run_options *o, const struct i
                 r = idmap_request_parse(k->userns, o->uidmap.v, o->gidmap.v, &q, reterr);
         if (r < 0)
                 return r;
-        r = idmap_plan(&q, u, getuid(), getgid(), &k->spec->uid_map, &k->spec->gid_map, reterr);
+        if (q.mode == IDMAP_MODE_AUTO)
+                r = creation_reserve_ids(k, u, &q, reterr);
+        if (r >= 0)
+                r = idmap_plan(&q, u, getuid(), getgid(), &k->spec->uid_map, &k->spec->gid_map,
+                               reterr);
         k->spec->ns[SPEC_NS_USER].enabled = q.mode != IDMAP_MODE_HOST;
         /* The image's entry point begins as whom the image says, perhaps root, and goes over to its user by itself. */
         if (r >= 0 && q.mode == IDMAP_MODE_KEEP_ID && !of_image)

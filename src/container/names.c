@@ -6,6 +6,8 @@
  * died before its container was committed leaves a link that leads nowhere, and no lock on tmp/<id>. Such a name is taken over
  * by renaming a new link over it, under names/.lock, so that of two takers the second one sees the first one's link. Listings
  * delete such names under the same lock.
+ *
+ * ids/<n> likewise: a block of ids in U (create_ids.c), whose links are deleted by nobody else: removing the container frees it.
  */
 #include "base/dirs.h"
 #include "base/err.h"
@@ -58,7 +60,8 @@ static int name_read(int names_fd, const char *name, char ret_id[65])
         return 1;
 }
 
-static bool id_is_alive(const struct dirs *d, const char *id)
+/* @name says nothing of it. */
+static bool id_is_alive(const struct dirs *d, const char *name, const char *id)
 {
         AUTO_FREE char *container = xasprintf("%s/%s", CONTAINERS, id);
         AUTO_FREE char *lock = xasprintf("tmp/%s/lock", id);
@@ -78,7 +81,7 @@ static bool name_is_alive(const struct dirs *d, const char *name, const char *id
         struct json_at root;
         const char *own = NULL;
 
-        if (!id_is_alive(d, id))
+        if (!id_is_alive(d, name, id))
                 return false;
         if (lock_is_held(d->root_fd, lock) ||
             json_read_file(d->root_fd, config, CONFIG_MAX, &doc, NULL) < 0)
@@ -102,41 +105,76 @@ int name_lookup(const struct dirs *d, const char *name, char ret_id[65], struct 
         return r < 0 ? err_sys(reterr, -r, "look up container '%s'", name) : r;
 }
 
+struct reservation {
+        const char *dir;
+        bool (*is_alive)(const struct dirs *d, const char *name, const char *id);
+};
+static const struct reservation of_names = {NAMES, name_is_alive}, of_ids = {IDS, id_is_alive};
+
 /* 1 taken over, 0 somebody else was faster. */
-static int name_take_over(const struct dirs *d, int names_fd, const char *name, const char *target,
-                          char ret_id[65], struct err **reterr)
+static int take_over(const struct dirs *d, const struct reservation *res, int dir_fd,
+                     const char *name, const char *target, char ret_id[65], struct err **reterr)
 {
-        AUTO_CLOSE int lock = lock_acquire(names_fd, ".lock", true, reterr);
+        AUTO_CLOSE int lock = lock_acquire(dir_fd, ".lock", true, reterr);
         AUTO_FREE char *fresh = xasprintf(".new-%s", name);
         int r;
 
         if (lock < 0)
                 return lock;
-        r = name_read(names_fd, name, ret_id);
-        if (r > 0 && name_is_alive(d, name, ret_id))
+        r = name_read(dir_fd, name, ret_id);
+        if (r > 0 && res->is_alive(d, name, ret_id))
                 return 0;
-        (void)unlinkat(names_fd, fresh, 0);
-        if (symlinkat(target, names_fd, fresh) < 0 || renameat(names_fd, fresh, names_fd, name) < 0)
-                return err_sys(reterr, errno, "take the name '%s'", name);
+        (void)unlinkat(dir_fd, fresh, 0);
+        if (symlinkat(target, dir_fd, fresh) < 0 || renameat(dir_fd, fresh, dir_fd, name) < 0)
+                return err_sys(reterr, errno, "take '%s/%s'", res->dir, name);
         return 1;
+}
+
+static int reserve(const struct dirs *d, const struct reservation *res, const char *name,
+                   const char *id, char ret_id[65], struct err **reterr)
+{
+        AUTO_CLOSE int fd = dirs_sub(d, res->dir, reterr);
+        AUTO_FREE char *target = xasprintf("%s%s", TARGET_PREFIX, id);
+
+        if (fd < 0)
+                return fd;
+        if (symlinkat(target, fd, name) == 0)
+                return 1;
+        if (errno != EEXIST)
+                return err_sys(reterr, errno, "reserve '%s/%s'", res->dir, name);
+        if (name_read(fd, name, ret_id) > 0 && res->is_alive(d, name, ret_id))
+                return 0;
+        return take_over(d, res, fd, name, target, ret_id, reterr);
 }
 
 int name_reserve(const struct dirs *d, const char *name, const char *id, char ret_id[65],
                  struct err **reterr)
 {
-        AUTO_CLOSE int fd = dirs_sub(d, NAMES, reterr);
-        AUTO_FREE char *target = xasprintf("%s%s", TARGET_PREFIX, id);
-
-        if (fd < 0)
-                return fd;
         FAULT_POINT("name-reserve");
-        if (symlinkat(target, fd, name) == 0)
-                return 1;
-        if (errno != EEXIST)
-                return err_sys(reterr, errno, "reserve the name '%s'", name);
-        if (name_read(fd, name, ret_id) > 0 && name_is_alive(d, name, ret_id))
-                return 0;
-        return name_take_over(d, fd, name, target, ret_id, reterr);
+        return reserve(d, &of_names, name, id, ret_id, reterr);
+}
+
+int ids_reserve(const struct dirs *d, uint32_t block, const char *id, struct err **reterr)
+{
+        char name[16], other[65];
+        int r;
+
+        (void)snprintf(name, sizeof(name), "%u", block);
+        r = reserve(d, &of_ids, name, id, other, reterr);
+        FAULT_POINT("ids-reserved");
+        /* Ours already: a block may be asked for twice. */
+        return r == 0 && strcmp(other, id) == 0 ? 1 : r;
+}
+
+void ids_release(const struct dirs *d, uint32_t block, const char *id)
+{
+        AUTO_CLOSE int fd = openat(d->root_fd, IDS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        char name[16], owner[65];
+
+        (void)snprintf(name, sizeof(name), "%u", block);
+        /* As long as we live nobody takes over what is ours. */
+        if (fd >= 0 && name_read(fd, name, owner) > 0 && strcmp(owner, id) == 0)
+                (void)unlinkat(fd, name, 0);
 }
 
 void names_sweep(const struct dirs *d)

@@ -392,3 +392,34 @@ int store_layer_path(const struct dirs *d, const char *name, const struct id_map
         *ret = TAKE_PTR(path);
         return 0;
 }
+
+static uint32_t largest_owner(const struct layer_owners *o, uint32_t limit)
+{
+        uint32_t largest = 0;
+
+        for (size_t i = 0; i < o->n; i++) {
+                const struct layer_owner *w = &o->v[i];
+                uint32_t last = 0;
+
+                if (w->count > 0 && w->id < limit)
+                        last = MIN(w->id + (w->count - 1), limit - 1);
+                largest = MAX(largest, last);
+        }
+        return largest;
+}
+
+int store_largest_id(const struct dirs *d, const struct strv *layers, uint32_t limit, uint32_t *ret,
+                     struct err **reterr)
+{
+        *ret = 0;
+        for (size_t i = 0; i < layers->n; i++) {
+                AUTO(layer_info_release) struct layer_info info = {0};
+                int r = store_layer_info(d, layers->v[i], &info, reterr);
+
+                if (r < 0)
+                        return r;
+                *ret = MAX(*ret, largest_owner(&info.uids, limit));
+                *ret = MAX(*ret, largest_owner(&info.gids, limit));
+        }
+        return 0;
+}

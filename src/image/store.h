@@ -100,6 +100,10 @@ int store_publish(struct store_txn *t, const struct store_image *i, struct err *
 /* The first @n of @layers (lowest first, relative to the data root) as overlay's lowerdir has them: absolute, topmost first, with ":".
  * Caller owns. */
 char *store_lower_dirs(const struct dirs *d, const struct strv *layers, size_t n);
+/* The largest uid or gid below @limit that a file of these layers has; 0 when there is none. */
+int store_largest_id(const struct dirs *d, const struct strv *layers, uint32_t limit, uint32_t *ret,
+                     struct err **reterr);
+
 /* The directory below the data root that holds the layer's files as they must be owned for a container with these maps (container → caller's
  * namespace): "layers/<hex>/fs", or a variant "layers/<hex>/fs.<hash>" with other owners. -ENOENT without words: the variant has to be made
  * first, by running kelp-image reown. */

@@ -59,6 +59,7 @@ def scenario(kelp, archives, **kw):
     for args in (("load", "-q", "-i", big), ("load", "-q", "-i", small), ("import", tar, "imported:1"),
                  ("tag", "small:1", "other:2"), ("run", "--rm", "big:1", "probe", "write", "/file", "text"),
                  ("run", "--rm", "--userns", "keep-id", "big:1", "probe", "read", "/many/8"),
+                 ("run", "--rm", "--userns", "auto:size=3000", "small:1", "probe", "true"),
                  ("create", "--name", name, "small:1", "probe", "pause"), ("start", name),
                  ("exec", name, "probe", "write", "/in-exec", "text"), ("commit", "-q", name, "committed:1"), ("stop", "-t", "5", name),
                  ("commit", "-q", "--squash", name, "committed:2"), ("diff", name), ("run", "--rm", "committed:1", "probe", "cat", "/in-exec"),

@@ -354,6 +354,95 @@ def test_what_it_names_helps(kelp, image):
         assert result.rc == 0 and result.err == "", result
 
 
+# ---- ranges of their own: --userns=auto ----
+
+
+def first_of(kelp, container):
+    """Where a container's ids begin in U, and how many there are."""
+    spec = json.loads((kelp.root / "containers" / kelp.json("inspect", container)[0]["Id"] / "spec.json").read_text())
+    uid, gid = spec["linux"]["uidMappings"], spec["linux"]["gidMappings"]
+    assert uid == gid and uid[0]["containerID"] == 0
+    return uid[0]["hostID"], sum(e["size"] for e in uid)
+
+
+def auto(kelp, name, options="", image="i", **kw):
+    return kelp.ok("create", "--name", name, "--userns=auto" + options, image, PROBE, "id", **kw)
+
+
+def test_auto_ranges_are_disjoint(kelp, image):
+    image()
+    for name in "abc":
+        auto(kelp, name)
+        out = kelp.ok("start", "-a", name)
+        assert out.startswith("uid=0 euid=0 gid=0"), out
+    assert [first_of(kelp, c) for c in "abc"] == [(1, 1024), (1025, 1024), (2049, 1024)]
+    kelp.ok("rm", "b")
+    auto(kelp, "two", ":size=1025")  # does not fit between a and c
+    auto(kelp, "one", ":size=5")
+    assert first_of(kelp, "two") == (3073, 1025) and first_of(kelp, "one") == (1025, 5)
+
+
+def test_auto_is_as_large_as_the_image(kelp, probe_binary):
+    for n, (entries, user, size) in enumerate([([], "", 1024), ([rootfs.entry("f", uid=5000)], "", 5001), ([rootfs.entry("f", gid=6000)], "", 6001),
+                                               ([rootfs.entry("f", uid=65534, gid=65534)], "", 1024), ([], "7000", 7001),
+                                               ([rootfs.entry("etc/passwd", data="x:x:8000:1::/:\n")], "", 8001)]):
+        kelp.import_image(rootfs.probe_tar(probe_binary, entries), f"i{n}")
+        kelp.ok("create", "--name", f"c{n}", "--userns=auto", "-u", user, f"i{n}", PROBE, "true")
+        assert first_of(kelp, f"c{n}")[1] == size
+
+
+def test_auto_with_lines_of_ones_own(kelp, image):
+    """uidmapping and gidmapping come first; the rest of the range is around them."""
+    image()
+    data = make_dir(kelp, "data")
+    options = ("--userns=auto:size=2000,uidmapping=1000:0:1,gidmapping=1000:0:1", "-u", "1000:1000")
+    kelp.ok("run", "--rm", *options, "-v", f"{data}:/data", "i", PROBE, "write", "/data/f", "x")
+    assert owners(data) == {(kelp.user.uid, kelp.user.gid)}
+    out = kelp.ok("run", "--rm", *options, "i", PROBE, "read", "/proc/self/uid_map")
+    assert [l.split() for l in out.splitlines()] == [["0", "1", "1000"], ["1000", "0", "1"], ["1001", "1002", "999"]]
+    out = kelp.ok("run", "--rm", "--userns=auto:size=10,uidmapping=20:5:3", "i", PROBE, "read", "/proc/self/uid_map")
+    assert [l.split() for l in out.splitlines()] == [["0", "1025", "10"], ["20", "5", "3"]]  # whose lines meet the first range
+    kelp.fails("run", "--userns=auto:uidmapping=0:9999999:1", "i", PROBE, "true", code=125, match="not in the user's namespace")
+
+
+def test_auto_lets_each_write_to_its_own(kelp, image):
+    """What one has written is nobody's for the other."""
+    image()
+    shared = make_dir(kelp, "shared", 0o777)
+    for name in "ab":
+        kelp.ok("run", "-d", "--name", name, "--userns=auto", "-v", f"{shared}:/data", "i", PROBE, "seq", "write", f"/data/{name}", "x", "--", "pause")
+        wait_for((shared / name).exists, 5, "it wrote")
+    assert (shared / "a").stat().st_uid == subordinate(kelp, 1) and (shared / "b").stat().st_uid == subordinate(kelp, 1025)
+    assert "uid=65534" in kelp.ok("exec", "b", PROBE, "stat", "/data/a")
+    assert kelp("exec", "b", PROBE, "write", "/data/a", "y").rc != 0
+
+
+def test_auto_at_once(kelp, image):
+    image()
+    creations = [kelp.popen("create", "--name", f"c{i}", f"--userns=auto:size={500 + 700 * (i % 3)}", "i", PROBE, "true") for i in range(12)]
+    for c in creations:
+        assert c.wait(60) == 0, c.stderr.read()
+    taken = sorted((start, start + size) for start, size in (first_of(kelp, f"c{i}") for i in range(12)))
+    assert all(a[1] <= b[0] for a, b in zip(taken, taken[1:])), taken
+
+
+def test_auto_has_an_end(kelp, image):
+    image()
+    auto(kelp, "all", ":size=40000")
+    kelp.fails("create", "--userns=auto:size=40000", "i", PROBE, "true", code=125,
+               match="(?s)no range of 40000 ids is free among [0-9]+.*hint: remove containers")
+    kelp.fails("create", "--userns=auto:size=4000000", "i", PROBE, "true", code=125, match="no range of 4000000 ids is free")
+    kelp.ok("rm", "all")
+    auto(kelp, "again", ":size=40000")
+    assert first_of(kelp, "again") == (1, 40000)
+
+
+def test_auto_needs_subordinate_ids(make_kelp, noids_user, probe_tar):
+    kelp = make_kelp(user=noids_user)
+    kelp.ok("import", probe_tar, "i")
+    kelp.fails("create", "--userns=auto", "i", PROBE, "true", code=125, match="(?s)no subordinate ids to give.*hint: .*usermod")
+
+
 # ---- real programs, in images such as others make them ----
 # The entry points do what those of the well-known images do: begin as root, give the data directory to the program's user, go over to him.
 

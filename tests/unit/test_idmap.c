@@ -400,6 +400,8 @@ static void test_request_modes(void **state)
             {"keep-id:uid=70", IDMAP_MODE_KEEP_ID, 70, ID_NONE},
             {"keep-id:gid=0", IDMAP_MODE_KEEP_ID, ID_NONE, 0},
             {"keep-id:gid=71,uid=70", IDMAP_MODE_KEEP_ID, 70, 71},
+            {"auto", IDMAP_MODE_AUTO, ID_NONE, ID_NONE},
+            {"auto:size=70,uidmapping=0:1:1", IDMAP_MODE_AUTO, ID_NONE, ID_NONE},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -425,10 +427,39 @@ static void assert_refused(const char *userns, const char *map, const char *word
         free(maps[1]);
 }
 
+/* The range of five from 100 on, with a hole of one's own in the middle, and U cut at 102. */
+static void test_auto_plan(void **state)
+{
+        AUTO(idmap_request_release) struct idmap_request r = {0};
+        struct idmap_userns u = {.fd = -EBADF,
+                                 .uid = map_of("0 1000 1\n1 2000 101\n102 9000 100\n"),
+                                 .gid = map_of("0 1000 1\n1 2000 300\n")};
+        AUTO(id_map_release) struct id_map uid = {0};
+        AUTO(id_map_release) struct id_map gid = {0};
+        AUTO_FREE char *uid_text = NULL, *gid_text = NULL;
+
+        assert_int_equal(idmap_request_parse("auto:size=5,uidmapping=1:0:1", NULL, NULL, &r, NULL),
+                         0);
+        assert_int_equal(r.auto_size, 5);
+        r.auto_start = 100;
+        assert_int_equal(idmap_plan(&r, &u, 1000, 1000, &uid, &gid, NULL), 0);
+        uid_text = id_map_format(&uid);
+        gid_text = id_map_format(&gid);
+        assert_string_equal(uid_text, "0 100 1\n1 0 1\n2 102 3\n");
+        assert_string_equal(gid_text, "0 100 5\n");
+        id_map_release(&u.uid);
+        id_map_release(&u.gid);
+}
+
 static void test_request_refused(void **state)
 {
         static const char *const userns[] = {
-            "auto",
+            "auto:",
+            "auto:size=0",
+            "auto:size=x",
+            "auto:uid=5",
+            "auto:uidmapping=1",
+            "autox",
             "nomap",
             "HOST",
             "keep-id:",
@@ -585,6 +616,7 @@ int main(void)
             cmocka_unit_test(test_tier),
             cmocka_unit_test(test_request_modes),
             cmocka_unit_test(test_request_refused),
+            cmocka_unit_test(test_auto_plan),
             cmocka_unit_test(test_plan_modes),
             cmocka_unit_test(test_plan_keep_uid_and_gid),
             cmocka_unit_test(test_plan_explicit),
