@@ -7,7 +7,7 @@
  * by renaming a new link over it, under names/.lock, so that of two takers the second one sees the first one's link. Listings
  * delete such names under the same lock.
  *
- * ids/<n> likewise: a block of ids in U (create_ids.c), whose links are deleted by nobody else: removing the container frees it.
+ * ids/<n> likewise: a block of ids in U (create_ids.c), which goes back when the container is removed (monitor/removal.c).
  */
 #include "base/dirs.h"
 #include "base/err.h"

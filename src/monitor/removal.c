@@ -6,10 +6,13 @@
 #include "base/err.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/lock.h"
 #include "base/path.h"
 #include "volume/volume.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -32,6 +35,32 @@ void removal_unlink_name(const struct dirs *d, const char *id, const char *name)
                 (void)unlinkat(d->root_fd, path, 0);
 }
 
+/*
+ * Its range of ids (container/create_ids.c), for who comes while its files are still being deleted. After the commit: killed before, the
+ * container is there and must keep them; killed now, they lead nowhere and are free as soon as nobody deletes the files. Under the lock of those who
+ * take over what leads nowhere.
+ */
+static void release_ids(const struct dirs *d, const char *id)
+{
+        int fd = openat(d->root_fd, "ids", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        AUTO_CLOSE int lock = fd < 0 ? -EBADF : lock_acquire(fd, ".lock", true, NULL);
+        AUTO_FREE char *want = xasprintf("../containers/%s", id);
+        DIR *dir = lock < 0 ? NULL : fdopendir(fd);
+        char target[128];
+
+        if (!dir) {
+                (void)fd_close(fd);
+                return;
+        }
+        for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+                ssize_t n = readlinkat(fd, e->d_name, target, sizeof(target));
+
+                if (n == (ssize_t)strlen(want) && memcmp(target, want, (size_t)n) == 0)
+                        (void)unlinkat(fd, e->d_name, 0);
+        }
+        (void)closedir(dir);
+}
+
 int removal_commit(const struct dirs *d, const char *id, const char *name, struct err **reterr)
 {
         AUTO_FREE char *from = xasprintf("containers/%s", id), *to = xasprintf("tmp/%s", id);
@@ -49,6 +78,7 @@ int removal_commit(const struct dirs *d, const char *id, const char *name, struc
         if (r < 0)
                 return err_sys(reterr, errno, "remove container '%s'", id);
         FAULT_POINT("removal-renamed");
+        release_ids(d, id);
         return 0;
 }
 

@@ -437,6 +437,15 @@ def test_auto_has_an_end(kelp, image):
     assert first_of(kelp, "again") == (1, 40000)
 
 
+def test_auto_comes_back_at_once(kelp, image):
+    """A container with --rm is still being deleted when its end is known; its range is free."""
+    image()
+    for _ in range(10):
+        out = kelp.ok("run", "--rm", "--userns=auto", "i", PROBE, "read", "/proc/self/uid_map")
+        assert out.split() == ["0", "1", "1024"]
+    assert [p.name for p in (kelp.root / "ids").iterdir()] == [".lock"]
+
+
 def test_auto_needs_subordinate_ids(make_kelp, noids_user, probe_tar):
     kelp = make_kelp(user=noids_user)
     kelp.ok("import", probe_tar, "i")
