@@ -452,6 +452,31 @@ def test_auto_needs_subordinate_ids(make_kelp, noids_user, probe_tar):
     kelp.fails("create", "--userns=auto", "i", PROBE, "true", code=125, match="(?s)no subordinate ids to give.*hint: .*usermod")
 
 
+# ---- getting rid of it ----
+
+
+HIDE = ["seq", "mkdir", "/data/d", "--", "write", "/data/d/f", "x", "--", "chmod", "0", "/data/d/f", "--", "mkdir", "/data/d/e", "--", "write", "/data/d/e/g",
+        "x", "--", "chmod", "0", "/data/d/e", "--", "chmod", "0", "/data/d"]
+
+
+@pytest.mark.parametrize("options", [("-u", "0"), ("-u", "1000:1000"), ("-u", "0", "--userns=keep-id"), ("--userns=auto",)])
+def test_volume_rm_never_fails(kelp, image, options):
+    """Whoever owns what is in it, and whatever was closed."""
+    image()
+    kelp.ok("run", "--rm", "-v", "vol:/data:U", *options, "i", PROBE, *HIDE)
+    assert list((kelp.root / "volumes/vol/_data").iterdir())
+    kelp.ok("volume", "rm", "vol")
+    assert not (kelp.root / "volumes/vol").exists()
+    wait_for(lambda: not list((kelp.root / "tmp").iterdir()), 5, "its files are gone")
+
+
+def test_rm_of_a_container_never_fails(kelp, image):
+    image()
+    kelp.ok("run", "--name", "c", "-v", "/data", "-u", "0", "i", PROBE, *HIDE)
+    kelp.ok("run", "--name", "d", "-u", "1000", "--tmpfs", "/x", "i", PROBE, "seq", "mkdir", "/tmp/e", "--", "write", "/tmp/e/f", "x", "--", "chmod", "0", "/tmp/e")
+    kelp.ok("rm", "-v", "c", "d")
+
+
 # ---- real programs, in images such as others make them ----
 # The entry points do what those of the well-known images do: begin as root, give the data directory to the program's user, go over to him.
 
