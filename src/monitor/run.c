@@ -22,10 +22,8 @@
 #include "base/loop.h"
 #include "base/sys.h"
 #include "logs/logs.h"
-#include "monitor/record.h"
 #include "monitor/removal.h"
 #include "monitor/run_internal.h"
-#include "monitor/session.h"
 #include "monitor/status.h"
 
 #include <errno.h>
@@ -231,6 +229,7 @@ static void run_release(struct run *run)
 {
         run->session = session_free(run->session);
         run->log = log_writer_free(run->log);
+        run->notify = notify_free(run->notify);
         run->loop = loop_free(run->loop);
         (void)fd_close(run->p.pidfd);
         (void)fd_close(run->p.terminal);

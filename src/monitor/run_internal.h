@@ -3,6 +3,9 @@
 /* run_internal — one run of a container: run.c (its life and end) and run_start.c (up to the program running). */
 #include "launch/launch.h"
 #include "monitor/monitor.h"
+#include "monitor/notify.h"
+#include "monitor/record.h"
+#include "monitor/session.h"
 #include "spec/spec.h"
 
 #include <stdbool.h>
@@ -13,7 +16,6 @@ struct err;
 struct loop;
 struct loop_source;
 struct log_writer;
-struct session;
 
 struct run {
         struct run_args *a;
@@ -22,6 +24,7 @@ struct run {
         struct loop *loop;
         struct session *session;
         struct log_writer *log;
+        struct notify *notify; /* NULL: nobody wants to hear */
         struct launched p;
         int targets[SPEC_NS_COUNT]; /* pidfds of those whose namespaces it shares */
         size_t n_targets;

@@ -12,9 +12,7 @@
 #include "base/sys.h"
 #include "logs/logs.h"
 #include "monitor/protocol.h"
-#include "monitor/record.h"
 #include "monitor/run_internal.h"
-#include "monitor/session.h"
 #include "secret/secret.h"
 
 #include <errno.h>
@@ -331,6 +329,8 @@ int run_start(struct run *run, struct err **reterr)
         if (r >= 0)
                 r = renew_work(run, s, reterr);
         if (r >= 0)
+                r = notify_new(run->d, run->dir_fd, s, &run->notify, reterr);
+        if (r >= 0)
                 r = launch(run, s, &streams, reterr);
         if (r >= 0) {
                 run->session = session_new(&(struct session_opts){
@@ -343,6 +343,8 @@ int run_start(struct run *run, struct err **reterr)
                 r = write_pidfile(run, reterr);
         if (r >= 0)
                 r = write_run_record(run, reterr);
+        if (r >= 0)
+                r = notify_started(run->notify, run->loop, reterr);
         if (r >= 0 && passes_through(run))
                 r = let_go_of_stdio(reterr);
         streams_close(&streams);

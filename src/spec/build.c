@@ -254,6 +254,29 @@ static int build_life(const struct run_options *o, const struct image_config *im
         return 0;
 }
 
+static int build_sdnotify(const struct run_options *o, struct spec *s, struct err **reterr)
+{
+        static const char *const known[] = {"container", "conmon", "ignore"};
+
+        if (str_empty(o->sdnotify))
+                return 0;
+        for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+                if (strcmp(known[i], o->sdnotify) != 0)
+                        continue;
+                s->sdnotify = xstrdup(o->sdnotify);
+                return 0;
+        }
+        if (strcmp(o->sdnotify, "healthy") == 0)
+                return err_hint(reterr,
+                                err_new(reterr, ERR_UNSUPPORTED,
+                                        "option '--sdnotify healthy': nothing tells of the result "
+                                        "of a health check"),
+                                "--sdnotify container has the program say when it is ready");
+        return err_new(reterr, ERR_USAGE,
+                       "option '--sdnotify': '%s' is unknown: expected container, conmon or ignore",
+                       o->sdnotify);
+}
+
 static void build_root(const struct run_options *o, struct spec *s)
 {
         s->root_kind = o->rootfs ? SPEC_ROOT_DIRECTORY : SPEC_ROOT_LAYERS;
@@ -271,7 +294,7 @@ int spec_build(const struct run_options *o, const struct image_config *image, co
         build_root(o, s);
         if ((r = build_namespaces(o, s, reterr)) < 0 || (r = build_names(o, s, id, reterr)) < 0 ||
             (r = build_process(o, image, s, reterr)) < 0 ||
-            (r = build_life(o, image, s, reterr)) < 0 ||
+            (r = build_life(o, image, s, reterr)) < 0 || (r = build_sdnotify(o, s, reterr)) < 0 ||
             (r = spec_build_security(o, image, s, reterr)) < 0 ||
             (r = spec_build_mounts(o, s, reterr)) < 0)
                 return r;

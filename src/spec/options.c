@@ -52,12 +52,12 @@ struct run_options *run_options_free(struct run_options *o)
         if (!o)
                 return NULL;
         char *const strings[] = {
-            o->name,           o->image,       o->rootfs,     o->cidfile,   o->pidfile,
-            o->hostname,       o->domainname,  o->entrypoint, o->user,      o->workdir,
-            o->storage_driver, o->network,     o->ipc,        o->pid,       o->uts,
-            o->userns,         o->stop_signal, o->log_driver, o->init_path, o->umask,
-            o->personality,    o->hosts_file,  o->tz,         o->platform,  o->volume_driver,
-            o->image_volume,
+            o->name,           o->image,        o->rootfs,     o->cidfile,   o->pidfile,
+            o->hostname,       o->domainname,   o->entrypoint, o->user,      o->workdir,
+            o->storage_driver, o->network,      o->ipc,        o->pid,       o->uts,
+            o->userns,         o->stop_signal,  o->log_driver, o->init_path, o->sdnotify,
+            o->umask,          o->personality,  o->hosts_file, o->tz,        o->platform,
+            o->volume_driver,  o->image_volume,
         };
         struct strv *const lists[] = {
             &o->labels,       &o->annotations, &o->command,   &o->env,      &o->groups,

@@ -80,7 +80,7 @@ struct run_options {
         struct strv cap_add, cap_drop, security_opt, ulimits, sysctls;
         bool privileged;
         /* life */
-        char *stop_signal;
+        char *stop_signal, *sdnotify;
         int64_t stop_timeout; /* -1: default */
         uint32_t timeout;
         /* logs */

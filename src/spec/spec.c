@@ -93,6 +93,7 @@ struct spec *spec_free(struct spec *s)
         free(s->init_path);
         strv_release(&s->annotations);
         free(s->image_name);
+        free(s->sdnotify);
         strv_release(&s->labels);
         free(s);
         return NULL;

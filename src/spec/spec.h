@@ -134,8 +134,9 @@ struct spec {
         uint32_t stop_timeout; /* seconds */
         uint32_t timeout;      /* --timeout: seconds after which the container is killed; 0 none */
         struct strv annotations; /* "k=v" */
-        char *image_name;        /* as typed; for events, as the labels are */
-        struct strv labels;      /* "k=v" */
+        char *sdnotify;     /* --sdnotify: "container" (the same as NULL), "conmon", "ignore" */
+        char *image_name;   /* as typed; for events, as the labels are */
+        struct strv labels; /* "k=v" */
 };
 
 struct spec *spec_new(

@@ -37,6 +37,7 @@ const struct spec_field spec_kelp_fields[] = {
     FIELD("stdinOpen", SPEC_FIELD_BOOL, stdin_open),
     FIELD("stopTimeout", SPEC_FIELD_U32, stop_timeout),
     FIELD("timeout", SPEC_FIELD_U32, timeout),
+    FIELD("sdnotify", SPEC_FIELD_STRING, sdnotify),
     FIELD("imageName", SPEC_FIELD_STRING, image_name),
     FIELD("labels", SPEC_FIELD_STRV, labels),
 };

@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -90,8 +92,34 @@ static int cmd_abstract(int argc, char **argv)
                              (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + n)));
 }
 
+/* notify TEXT: a message to $NOTIFY_SOCKET, as sd_notify(3) sends it; a new line for every "\\n" of the text. */
+static int cmd_notify(int argc, char **argv)
+{
+        struct sockaddr_un a = {.sun_family = AF_UNIX};
+        const char *path = getenv("NOTIFY_SOCKET");
+        int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        char *text = argv[1], *to = text;
+
+        if (!path || strlen(path) >= sizeof(a.sun_path))
+                return 125;
+        memcpy(a.sun_path, path, strlen(path));
+        for (const char *from = text; *from; from++) {
+                bool newline = from[0] == '\\' && from[1] == 'n';
+
+                *to++ = newline ? '\n' : *from;
+                from += newline;
+        }
+        return probe_verdict(
+            sendto(fd, text, (size_t)(to - text), 0, (struct sockaddr *)&a, sizeof(a)) < 0 ? -1
+                                                                                           : 0);
+}
+
 const struct command network_commands[] = {
-    {"socket", cmd_socket, 1, "FAMILY"},         {"interfaces", cmd_interfaces, 0, ""},
-    {"connect", cmd_connect, 2, "ADDRESS PORT"}, {"loopback", cmd_loopback, 0, ""},
-    {"abstract", cmd_abstract, 1, "NAME"},       {NULL, NULL, 0, NULL},
+    {"socket", cmd_socket, 1, "FAMILY"},
+    {"interfaces", cmd_interfaces, 0, ""},
+    {"connect", cmd_connect, 2, "ADDRESS PORT"},
+    {"loopback", cmd_loopback, 0, ""},
+    {"abstract", cmd_abstract, 1, "NAME"},
+    {"notify", cmd_notify, 1, "TEXT"},
+    {NULL, NULL, 0, NULL},
 };
