@@ -144,15 +144,14 @@ static int use_options(struct creation *k, const struct run_mount *m, struct vol
                 return err_new(reterr, ERR_USAGE,
                                "volume '%s': O and subpath need a volume without a type of its own",
                                m->source);
+        if (v->kind == VOLUME_KIND_TMPFS && m->chown)
+                return err_new(reterr, ERR_USAGE,
+                               "volume '%s': U has nothing to change in an empty tmpfs: give "
+                               "the volume the options uid= and gid=",
+                               m->source);
         free(to->source);
         to->file = false;
         if (v->kind == VOLUME_KIND_TMPFS) {
-                if (m->chown)
-                        return err_new(
-                            reterr, ERR_USAGE,
-                            "volume '%s': U has nothing to change in an empty tmpfs: give "
-                            "the volume the options uid= and gid=",
-                            m->source);
                 free(to->type);
                 to->type = xstrdup("tmpfs");
                 to->source = xstrdup("tmpfs");

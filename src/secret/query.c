@@ -15,7 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INFO_MAX (1024U * 1024)
+#define LOAD_TRIES 100
+#define INFO_MAX   (1024U * 1024)
 
 struct secret *secret_free(struct secret *s)
 {
@@ -76,7 +77,6 @@ static int load_from(int dir_fd, const char *name, struct secret **ret, struct e
         AUTO_JSON *doc = NULL;
         int r = json_read_file(dir_fd, SECRET_INFO, INFO_MAX, &doc, reterr);
 
-        /* Opened, and then removed: its files go one by one. */
         if (r >= 0)
                 r = parse_info(doc, s, reterr);
         if (r < 0)
@@ -86,11 +86,33 @@ static int load_from(int dir_fd, const char *name, struct secret **ret, struct e
         return 0;
 }
 
+/* With its data, unless @ret_data is NULL. Opened, and then replaced or removed, it loses its files one by one: then what has the name now is read. */
+static int load(const struct dirs *d, const char *name, struct secret **ret, char **ret_data,
+                size_t *ret_len, struct err **reterr)
+{
+        for (int i = 1;; i++) {
+                AUTO(secret_freep) struct secret *s = NULL;
+                AUTO_ERR struct err *e = NULL;
+                AUTO_CLOSE int fd = open_secret(d, name, reterr);
+                int r;
+
+                if (fd < 0)
+                        return fd;
+                r = load_from(fd, name, &s, &e);
+                if (r >= 0 && ret_data)
+                        r = io_read_file(fd, SECRET_DATA, SECRET_MAX, ret_data, ret_len, &e);
+                if (r == -ENOENT && i < LOAD_TRIES)
+                        continue;
+                if (r < 0)
+                        return err_move(reterr, r, &e);
+                *ret = TAKE_PTR(s);
+                return 0;
+        }
+}
+
 int secret_load(const struct dirs *d, const char *name, struct secret **ret, struct err **reterr)
 {
-        AUTO_CLOSE int fd = open_secret(d, name, reterr);
-
-        return fd < 0 ? fd : load_from(fd, name, ret, reterr);
+        return load(d, name, ret, NULL, NULL, reterr);
 }
 
 static int by_name(const void *a, const void *b)
@@ -179,20 +201,10 @@ int secret_find(const struct dirs *d, const char *name, struct secret **ret, str
 int secret_read(const struct dirs *d, const char *name, struct secret **ret, char **ret_data,
                 size_t *ret_len, struct err **reterr)
 {
-        AUTO(secret_freep) struct secret *found = NULL, *s = NULL;
-        AUTO_CLOSE int fd = -EBADF;
+        AUTO(secret_freep) struct secret *found = NULL;
         int r = secret_find(d, name, &found, reterr);
 
-        if (r < 0)
-                return r;
-        fd = open_secret(d, found->name, reterr);
-        r = fd < 0 ? fd : load_from(fd, found->name, &s, reterr);
-        if (r >= 0)
-                r = io_read_file(fd, SECRET_DATA, SECRET_MAX, ret_data, ret_len, reterr);
-        if (r < 0)
-                return r;
-        *ret = TAKE_PTR(s);
-        return 0;
+        return r < 0 ? r : load(d, found->name, ret, ret_data, ret_len, reterr);
 }
 
 struct json_object *secret_inspect(const struct dirs *d, const struct secret *s)

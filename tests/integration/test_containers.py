@@ -294,7 +294,7 @@ def test_a_client_that_never_reads_does_not_keep_the_container(kelp, busybox, op
 def test_a_further_client_that_never_reads_does_not_hold_up_the_first(kelp, busybox):
     first = kelp.popen("run", "-i", "--name", "d", busybox, "sh", "-c", "read line; yes | head -c 300000; exit 4")
     kelp.wait_running("d")
-    path = next(p for p in kelp.runtime.glob("*.sock"))
+    path = next(p for p in kelp.root.glob("containers/*/attach.sock"))
     attach = ("import socket, sys, time\ns = socket.socket(socket.AF_UNIX)\ns.connect(sys.argv[1])\n"
               "print('there', flush=True)\ntime.sleep(1000)\n")
     client = kelp.spawn(["/usr/bin/python3", "-c", attach, path.name], cwd=path.parent, stdout=subprocess.PIPE, text=True)
