@@ -9,7 +9,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define NAMES_MAX 256
+#define NAMES_MAX   256
+#define HELP_COLUMN 19
+#define HELP_WIDTH  80
 
 static const struct verb *const *const groups[] = {
     [VERB_GROUP_CONTAINER] = verbs_container,
@@ -234,6 +236,67 @@ void verb_print_help(const struct verb *v, FILE *f)
         }
 }
 
+/* Of a verb that has only a name of two words, how long the noun is; else 0. */
+static size_t noun_len(const struct verb *v)
+{
+        const char *space = strchr(v->names[0], ' ');
+
+        return space ? (size_t)(space - v->names[0]) : 0;
+}
+
+static bool same_noun(const struct verb *a, const struct verb *b)
+{
+        size_t n = noun_len(a);
+
+        return n > 0 && n == noun_len(b) && memcmp(a->names[0], b->names[0], n) == 0;
+}
+
+static const struct verb *first_of_noun(const struct verb *of)
+{
+        FOR_EACH_VERB(v)
+        {
+                if (same_noun(*v, of))
+                        return *v;
+        }
+        return NULL;
+}
+
+/* "  volume           create, exists, …", from the first verb of the noun on. */
+static void print_noun_line(const struct verb *first, FILE *f)
+{
+        size_t n = noun_len(first), column = HELP_COLUMN;
+        const char *separator = "";
+
+        fprintf(f, "  %-*.*s", HELP_COLUMN - 2, (int)n, first->names[0]);
+        FOR_EACH_VERB(v)
+        {
+                const char *word = (*v)->names[0] + n + 1;
+
+                if (!same_noun(first, *v))
+                        continue;
+                fputs(separator, f);
+                separator = ", ";
+                column += strlen(word) + 2;
+                if (column > HELP_WIDTH) {
+                        fprintf(f, "\n%*s", HELP_COLUMN, "");
+                        column = HELP_COLUMN + strlen(word) + 2;
+                }
+                fputs(word, f);
+        }
+        fputc('\n', f);
+}
+
+/* The verbs that the lists above leave out. */
+static void print_nouns(FILE *f)
+{
+        fputs("\nCommands of two words (kelp volume create; kelp volume --help):\n", f);
+        FOR_EACH_VERB(v)
+        {
+                if (first_of_noun(*v) == *v)
+                        print_noun_line(*v, f);
+        }
+}
+
 void verb_print_list(FILE *f)
 {
         fputs("Usage: kelp [OPTIONS] COMMAND\n\n"
@@ -248,6 +311,7 @@ void verb_print_list(FILE *f)
                                 fprintf(f, "  %-16s %s\n", (*v)->names[0], (*v)->summary);
                 }
         }
+        print_nouns(f);
 }
 
 void verb_print_noun(const char *noun, FILE *f)

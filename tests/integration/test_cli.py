@@ -17,6 +17,16 @@ VERBS = ["run", "create", "start", "stop", "kill", "rm", "ps", "exec", "logs", "
 # ---- help and errors ---------------------------------------------------------------------------
 
 
+def test_help_lists_commands_of_two_words(kelp):
+    text = kelp.ok("--help").split("Commands of two words")[1]
+    for noun in ("volume", "secret"):
+        listed = re.search(rf"^  {noun} +(.+)$", text, re.M).group(1).split(", ")
+        assert {"create", "inspect", "ls", "rm"} <= set(listed), text
+        for verb in listed:
+            assert f"kelp {noun} {verb}" in kelp.ok(noun, verb, "--help")
+    assert all(len(line) <= 80 for line in text.splitlines())
+
+
 def test_help_lists_every_verb(kelp):
     out = kelp.ok("--help")
     assert all(re.search(rf"^  {v} ", out, re.M) for v in VERBS), out
@@ -51,7 +61,7 @@ def test_help_of_nouns(kelp):
     (["run"], "too few arguments", "usage: kelp run [OPTIONS] IMAGE"),
     (["ps", "x"], "too many arguments", "usage: kelp ps [OPTIONS]"),
     (["pull", "debian"], "this version has no command 'pull'", "kelp load"),
-    (["container", "attach", "x"], "no command 'container attach'", "kelp logs -f NAME"),
+    (["container", "stats", "x"], "no command 'container stats'", "kelp inspect --format"),
     (["run", "-p", "80:80", "x"], "run: unknown option '-p'", "publishes no ports: with --network host"),
     (["run", "-itp", "80:80", "x"], "run: unknown option '-p' in '-itp'", "publishes no ports"),
     (["create", "--memory=1g", "x"], "create: unknown option '--memory'", "sets no limits"),
