@@ -7,6 +7,7 @@
 #include "base/io.h"
 #include "base/log.h"
 #include "base/path.h"
+#include "cli/glob.h"
 #include "cli/run_opts.h"
 #include "cli/term.h"
 #include "cli/verb.h"
@@ -34,24 +35,59 @@ int run_args_make_absolute(char **path, struct err **reterr)
         return 0;
 }
 
+static void take_mount_over(struct run_options *o, struct run_mount *m)
+{
+        o->mounts = xrealloc(o->mounts, o->n_mounts + 1, sizeof(*o->mounts));
+        o->mounts[o->n_mounts++] = *m;
+        *m = (struct run_mount){0};
+}
+
+/* type=glob: a mount for each match, below the target by its way from the first wildcard on, or where it is. */
+static int add_matches(struct run_options *o, struct run_mount *m, const char *value,
+                       struct err **reterr)
+{
+        AUTO_STRV matches = {0};
+        size_t base = 0;
+        int r = run_args_make_absolute(&m->source, reterr);
+
+        if (r >= 0)
+                r = glob_expand(m->source, &matches, &base);
+        if (r < 0)
+                return r;
+        if (matches.n == 0)
+                return err_new(reterr, ERR_NOT_FOUND, "mount '%s': nothing matches '%s'", value,
+                               m->source);
+        for (size_t i = 0; i < matches.n; i++) {
+                struct run_mount one = {0};
+
+                run_mount_copy(m, &one);
+                one.type = RUN_MOUNT_BIND;
+                free(one.source);
+                free(one.target);
+                one.source = xstrdup(matches.v[i]);
+                one.target = m->target ? xasprintf("%s%s", m->target, matches.v[i] + base)
+                                       : xstrdup(matches.v[i]);
+                take_mount_over(o, &one);
+        }
+        return 0;
+}
+
 typedef int (*mount_parser)(const char *value, struct run_mount *ret, struct err **reterr);
 
 static int add_mount(struct run_options *o, const char *value, mount_parser parse,
                      struct err **reterr)
 {
-        struct run_mount m = {0};
+        AUTO(run_mount_release) struct run_mount m = {0};
         int r = parse(value, &m, reterr);
 
+        if (r >= 0 && m.type == RUN_MOUNT_GLOB)
+                return add_matches(o, &m, value, reterr);
         /* "./x" is said from here; nobody who mounts it later is here any more. */
         if (r >= 0 && m.type == RUN_MOUNT_BIND && m.source[0] == '.')
                 r = run_args_make_absolute(&m.source, reterr);
-        if (r < 0) {
-                run_mount_release(&m);
-                return r;
-        }
-        o->mounts = xrealloc(o->mounts, o->n_mounts + 1, sizeof(*o->mounts));
-        o->mounts[o->n_mounts++] = m;
-        return 0;
+        if (r >= 0)
+                take_mount_over(o, &m);
+        return r < 0 ? r : 0;
 }
 
 static int take_volume(void *field, const char *value, struct err **reterr)
@@ -103,8 +139,9 @@ const struct opt run_container_opts[] = {
     {"init", 0, OPT_BOOL, O(init), NULL, "Run an init that passes signals on and reaps processes"},
     {"volume", 'v', OPT_CALL, 0, "[SRC:]DST[:OPTS]",
      "Mount a volume, or a directory or file of the host", take_volume, .values = "@volume @dir"},
-    {"mount", 0, OPT_CALL, 0, "SPEC", "Mount: type=bind|image|tmpfs|volume,source=…,target=…[,…]",
-     take_mount, .values = "type=bind type=image type=tmpfs type=volume"},
+    {"mount", 0, OPT_CALL, 0, "SPEC", "Mount: type=bind|volume|tmpfs|image|…,source=…,target=…[,…]",
+     take_mount,
+     .values = "type=bind type=devpts type=glob type=image type=ramfs type=tmpfs type=volume"},
     {"volumes-from", 0, OPT_STRV, O(volumes_from), "CONTAINER[:ro]",
      "Mount what another container has mounted", .values = "@container"},
     {"volume-driver", 0, OPT_STRING, O(volume_driver), "DRIVER", "local, the only one there is",

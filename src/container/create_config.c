@@ -182,11 +182,6 @@ static bool is_writable(const struct run_mount *m)
  * data root, which can be moved: inspect makes it whole. */
 static void add_mounts(struct creation *k, struct json_object *list)
 {
-        static const char *const types[] = {[RUN_MOUNT_BIND] = "bind",
-                                            [RUN_MOUNT_TMPFS] = "tmpfs",
-                                            [RUN_MOUNT_VOLUME] = "volume",
-                                            [RUN_MOUNT_IMAGE] = "image"};
-
         for (size_t i = 0; i < k->n_mounts; i++) {
                 const struct run_mount *m = &k->mounts[i];
                 struct json_object *o = json_object_new_object();
@@ -194,7 +189,7 @@ static void add_mounts(struct creation *k, struct json_object *list)
                     m->type == RUN_MOUNT_VOLUME ? volume_relative_path(m->source) : NULL;
                 AUTO_FREE char *target = path_clean(m->target);
 
-                json_add_string(o, "Type", types[m->type]);
+                json_add_string(o, "Type", run_mount_type_name(m->type));
                 if (m->type == RUN_MOUNT_VOLUME)
                         json_add_string(o, "Name", m->source);
                 json_add_string(o, "Source", path ? path : m->source ? m->source : "");

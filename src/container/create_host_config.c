@@ -75,10 +75,6 @@ static void add_mount_options(struct json_object *o, const struct run_mount *m)
 /* -v appears in Binds, --mount in Mounts, --tmpfs in Tmpfs, as with Docker. Anonymous volumes of -v are in Config.Volumes there. */
 static void add_mount(struct json_object *host, const struct run_mount *m)
 {
-        static const char *const types[] = {[RUN_MOUNT_BIND] = "bind",
-                                            [RUN_MOUNT_TMPFS] = "tmpfs",
-                                            [RUN_MOUNT_VOLUME] = "volume",
-                                            [RUN_MOUNT_IMAGE] = "image"};
         AUTO_FREE char *text = NULL;
         struct json_object *o;
 
@@ -95,7 +91,7 @@ static void add_mount(struct json_object *host, const struct run_mount *m)
                 return;
         }
         o = json_object_new_object();
-        json_add_string(o, "Type", types[m->type]);
+        json_add_string(o, "Type", run_mount_type_name(m->type));
         json_add_string(o, "Source", m->source);
         json_add_string(o, "Target", m->target);
         if (strv_contains(&m->options, "ro"))

@@ -22,7 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ROOTFS_TTY_GID 5 /* what grantpt and every distribution expect of /dev/pts */
+#define ROOTFS_TTY_GROUP "5"
+#define ROOTFS_TTY_GID   5 /* what grantpt and every distribution expect of /dev/pts */
 #define ROOTFS_SPARE_FDS                                                                           \
         64 /* standard streams, sockets, file-system contexts … of the launcher itself */
 
@@ -168,18 +169,29 @@ static int rootfs_gid_is_mapped(const struct spec *s, uint32_t gid, bool *ret, s
         return 0;
 }
 
+/* A further file system in memory, which the kernel does not limit. */
+static int op_ramfs(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
+{
+        (void)r;
+        (void)op;
+        (void)reterr;
+        return 0;
+}
+
 static int op_devpts(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
 {
         struct rootfs_param *params = (struct rootfs_param *)op->params;
         bool mapped;
         int ret;
 
-        op->is_pts = true;
+        op->is_pts =
+            strcmp(op->target, "/dev/pts") == 0; /* the container's terminal is of this one */
         ret = rootfs_gid_is_mapped(r->spec, ROOTFS_TTY_GID, &mapped, reterr);
         if (ret < 0)
                 return ret;
         for (size_t i = 0; i < op->n_params && !mapped; i++) {
-                if (strcmp(params[i].key, "gid") != 0)
+                if (strcmp(params[i].key, "gid") != 0 || !params[i].value ||
+                    strcmp(params[i].value, ROOTFS_TTY_GROUP) != 0)
                         continue;
                 params[i] = params[--op->n_params];
                 break;
@@ -194,7 +206,7 @@ static const struct {
 } fs_types[] = {
     {"proc", op_proc, true},      {"sysfs", op_sysfs, true},   {"tmpfs", op_tmpfs, false},
     {"devpts", op_devpts, true},  {"mqueue", op_mqueue, true}, {"cgroup", op_cgroup, true},
-    {"cgroup2", op_cgroup, true},
+    {"cgroup2", op_cgroup, true}, {"ramfs", op_ramfs, false},
 };
 
 static int rootfs_op_fs(struct rootfs *r, const struct spec_mount *m, struct rootfs_op *op,

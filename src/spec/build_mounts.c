@@ -154,6 +154,15 @@ static void add_tmpfs(const struct run_mount *m, const char *target, struct spec
         strv_copy(&to->options, &m->options);
 }
 
+/* Of the kind that the type is called after. */
+static void add_file_system(const struct run_mount *m, const char *target, const char *options,
+                            struct spec *s)
+{
+        const char *type = run_mount_type_name(m->type);
+
+        strv_copy(&spec_add_mount(s, target, type, type, options)->options, &m->options);
+}
+
 static int add_user_mount(const struct run_mount *m, struct spec *s, size_t n_defaults,
                           struct err **reterr)
 {
@@ -174,6 +183,13 @@ static int add_user_mount(const struct run_mount *m, struct spec *s, size_t n_de
         case RUN_MOUNT_IMAGE:
                 add_image(m, target, s);
                 return 0;
+        case RUN_MOUNT_DEVPTS:
+                add_file_system(m, target, "nosuid,noexec,newinstance,ptmxmode=0666", s);
+                return 0;
+        case RUN_MOUNT_RAMFS:
+                add_file_system(m, target, "nosuid,nodev", s);
+                return 0;
+        case RUN_MOUNT_GLOB: /* the command line has resolved it */
         case RUN_MOUNT_TYPE_COUNT:
                 break;
         }

@@ -30,22 +30,15 @@ static int mount_bool(const struct mount_parse *p, const char *key, const char *
 
 static int mount_type(struct mount_parse *p, const char *v, struct err **reterr)
 {
-        static const struct {
-                const char *name;
-                enum run_mount_type type;
-        } types[] = {{"bind", RUN_MOUNT_BIND},
-                     {"tmpfs", RUN_MOUNT_TMPFS},
-                     {"volume", RUN_MOUNT_VOLUME},
-                     {"image", RUN_MOUNT_IMAGE}};
-
-        for (size_t i = 0; v && i < ARRAY_SIZE(types); i++) {
-                if (strcmp(v, types[i].name) == 0) {
-                        p->m->type = types[i].type;
+        for (int i = 0; v && i < RUN_MOUNT_TYPE_COUNT; i++) {
+                if (strcmp(v, run_mount_type_name((enum run_mount_type)i)) == 0) {
+                        p->m->type = (enum run_mount_type)i;
                         return 0;
                 }
         }
         (void)err_new(reterr, ERR_USAGE, "mount '%s': unknown type '%s'", p->value, v ? v : "");
-        return err_hint(reterr, -EINVAL, "types are bind, image, tmpfs and volume");
+        return err_hint(reterr, -EINVAL,
+                        "types are bind, devpts, glob, image, ramfs, tmpfs and volume");
 }
 
 static int mount_readonly(struct mount_parse *p, const char *v, struct err **reterr)
@@ -231,6 +224,39 @@ static int mount_relabel(struct mount_parse *p, const char *v, struct err **rete
         return err_new(reterr, ERR_USAGE, "mount '%s': unknown relabel '%s'", p->value, v ? v : "");
 }
 
+/* An option of the file system itself, a number: uid, gid, max, or a mode. */
+static int take_parameter(const struct mount_parse *p, const char *key, const char *v, bool octal,
+                          struct err **reterr)
+{
+        uint32_t number;
+
+        if (!v || (octal ? parse_octal_mode(v, &number) : parse_u32(v, &number)) < 0)
+                return err_new(reterr, ERR_USAGE, "mount '%s': %s: '%s' is no number", p->value,
+                               key, v ? v : "");
+        strv_addf(&p->m->options, octal ? "%s=%o" : "%s=%u", key, number);
+        return 0;
+}
+
+static int mount_uid(struct mount_parse *p, const char *v, struct err **reterr)
+{
+        return take_parameter(p, "uid", v, false, reterr);
+}
+
+static int mount_gid(struct mount_parse *p, const char *v, struct err **reterr)
+{
+        return take_parameter(p, "gid", v, false, reterr);
+}
+
+static int mount_max(struct mount_parse *p, const char *v, struct err **reterr)
+{
+        return take_parameter(p, "max", v, false, reterr);
+}
+
+static int mount_pts_mode(struct mount_parse *p, const char *v, struct err **reterr)
+{
+        return take_parameter(p, "mode", v, true, reterr);
+}
+
 static const struct {
         const char *key;
         int (*take)(struct mount_parse *p, const char *v, struct err **reterr);
@@ -248,14 +274,18 @@ static const struct {
     {"readwrite", mount_readwrite, ANY_TYPE},
     {"consistency", mount_consistency, ANY_TYPE},
     {"relabel", mount_relabel, TYPE(BIND) | TYPE(VOLUME)},
-    {"bind-propagation", mount_propagation, TYPE(BIND)},
+    {"uid", mount_uid, TYPE(DEVPTS)},
+    {"gid", mount_gid, TYPE(DEVPTS)},
+    {"max", mount_max, TYPE(DEVPTS)},
+    {"mode", mount_pts_mode, TYPE(DEVPTS)},
+    {"bind-propagation", mount_propagation, TYPE(BIND) | TYPE(GLOB)},
     {"bind-recursive", mount_recursive, TYPE(BIND)},
     {"bind-nonrecursive", mount_nonrecursive, TYPE(BIND)},
     {"bind-create-src", mount_create, TYPE(BIND)},
     {"U", mount_chown, TYPE(BIND) | TYPE(VOLUME)},
     {"chown", mount_chown, TYPE(BIND) | TYPE(VOLUME)},
     {"tmpfs-size", mount_size, TYPE(TMPFS)},
-    {"tmpfs-mode", mount_mode, TYPE(TMPFS)},
+    {"tmpfs-mode", mount_mode, TYPE(TMPFS) | TYPE(RAMFS)},
     {"volume-nocopy", mount_nocopy, TYPE(VOLUME)},
     {"volume-driver", mount_driver, TYPE(VOLUME)},
     {"volume-opt", mount_volume_opt, TYPE(VOLUME)},
@@ -292,33 +322,34 @@ static int mount_pair(struct mount_parse *p, const char *pair, struct err **rete
 /* A key may come before the type that it does not go with. */
 static int check_keys(const struct mount_parse *p, const struct strv *parts, struct err **reterr)
 {
-        static const char *const names[] = {[RUN_MOUNT_BIND] = "bind",
-                                            [RUN_MOUNT_TMPFS] = "tmpfs",
-                                            [RUN_MOUNT_VOLUME] = "volume",
-                                            [RUN_MOUNT_IMAGE] = "image"};
-
         for (size_t i = 0; i < parts->n; i++) {
                 int key = find_key(parts->v[i]);
 
                 if (key >= 0 && !(mount_keys[key].types & 1U << p->m->type))
                         return err_new(reterr, ERR_USAGE,
                                        "mount '%s': '%s' does not go with the type %s", p->value,
-                                       mount_keys[key].key, names[p->m->type]);
+                                       mount_keys[key].key, run_mount_type_name(p->m->type));
         }
         return 0;
 }
 
 static int mount_check(const struct mount_parse *p, struct err **reterr)
 {
+        const unsigned with_source = TYPE(BIND) | TYPE(IMAGE) | TYPE(GLOB),
+                       without = TYPE(TMPFS) | TYPE(DEVPTS) | TYPE(RAMFS);
         const struct run_mount *m = p->m;
-        int r = run_mount_check_target("mount", p->value, m->target, reterr);
+        int r = 0;
 
+        /* What a pattern matches may be mounted where it is. */
+        if (m->type != RUN_MOUNT_GLOB || m->target)
+                r = run_mount_check_target("mount", p->value, m->target, reterr);
         if (r < 0)
                 return r;
-        if ((m->type == RUN_MOUNT_BIND || m->type == RUN_MOUNT_IMAGE) && !m->source)
+        if ((with_source & 1U << m->type) && !m->source)
                 return err_new(reterr, ERR_USAGE, "mount '%s': the source is missing", p->value);
-        if (m->type == RUN_MOUNT_TMPFS && m->source)
-                return err_new(reterr, ERR_USAGE, "mount '%s': a tmpfs has no source", p->value);
+        if ((without & 1U << m->type) && m->source)
+                return err_new(reterr, ERR_USAGE, "mount '%s': a %s has no source", p->value,
+                               run_mount_type_name(m->type));
         if (m->type != RUN_MOUNT_TMPFS && strv_contains(&m->options, "tmpcopyup"))
                 return err_new(reterr, ERR_USAGE, "mount '%s': tmpcopyup is for tmpfs only",
                                p->value);

@@ -20,6 +20,19 @@ struct run_options *run_options_new(void)
         return o;
 }
 
+const char *run_mount_type_name(enum run_mount_type t)
+{
+        static const char *const names[] = {
+            [RUN_MOUNT_BIND] = "bind",     [RUN_MOUNT_TMPFS] = "tmpfs",
+            [RUN_MOUNT_VOLUME] = "volume", [RUN_MOUNT_IMAGE] = "image",
+            [RUN_MOUNT_DEVPTS] = "devpts", [RUN_MOUNT_RAMFS] = "ramfs",
+            [RUN_MOUNT_GLOB] = "glob",
+        };
+        static_assert(ARRAY_SIZE(names) == RUN_MOUNT_TYPE_COUNT, "every type has a name");
+
+        return names[t];
+}
+
 void run_mount_release(struct run_mount *m)
 {
         free(m->source);

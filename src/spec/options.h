@@ -11,6 +11,9 @@ enum run_mount_type {
         RUN_MOUNT_TMPFS,
         RUN_MOUNT_VOLUME,
         RUN_MOUNT_IMAGE,
+        RUN_MOUNT_DEVPTS,
+        RUN_MOUNT_RAMFS,
+        RUN_MOUNT_GLOB, /* becomes a BIND for everything that its source matches */
         RUN_MOUNT_TYPE_COUNT
 };
 struct run_mount {
@@ -90,6 +93,7 @@ struct run_options {
 struct run_options *run_options_new(void);
 struct run_options *run_options_free(struct run_options *o);
 DEFINE_CLEANUP(struct run_options *, run_options_free);
+const char *run_mount_type_name(enum run_mount_type t); /* "bind" … */
 /* Parsers of single values; ERR_USAGE names the value and the part at fault. Each has a fuzz target. */
 int run_mount_parse_volume(const char *value, struct run_mount *ret,
                            struct err **reterr); /* -v SRC:DST[:OPTS] */

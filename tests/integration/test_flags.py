@@ -271,3 +271,57 @@ def test_nobody_but_the_program_keeps_them(kelp, busybox, how):
     os.close(read)
     holder.kill()
     holder.communicate()
+
+
+# ---- further kinds of mounts ----
+
+
+def mounted(kelp, image, at, *options):
+    """[kind, mount options, file system's options] of a mount inside."""
+    for line in cat(kelp, image, "/proc/self/mountinfo", *options).splitlines():
+        f = line.split()
+        if f[4] == at:
+            return [f[f.index("-") + 1], f[5], f[f.index("-") + 3]]
+    return None
+
+
+def test_mount_devpts(kelp, probe):
+    kind, flags, own = mounted(kelp, probe, "/jail/pts", "--mount", "type=devpts,target=/jail/pts,mode=0600,gid=7,max=4")
+    assert kind == "devpts" and "noexec" in flags and "mode=600" in own and "max=4" in own
+    assert mounted(kelp, probe, "/dev/pts", "--mount", "type=devpts,dst=/dev/pts,max=9")[2].endswith("max=9")
+    # the container's own terminal is one of /dev/pts, wherever else there are some
+    terminal = kelp.pty("run", "--rm", "-t", "--mount", "type=devpts,target=/jail/pts", probe, "ls", "/dev/pts", "/jail/pts")
+    terminal.expect(r"\b0\b")
+    assert terminal.wait() == 0
+    kelp.fails("run", "--rm", "--mount", "type=devpts,target=/x,source=/y", probe, "true", code=125, match="a devpts has no source")
+    kelp.fails("run", "--rm", "--mount", "type=devpts,target=/x,max=lots", probe, "true", code=125, match="max: 'lots'")
+    kelp.fails("run", "--rm", "--mount", "type=tmpfs,target=/x,max=1", probe, "true", code=125, match="'max' does not go with the type tmpfs")
+
+
+def test_mount_ramfs(kelp, busybox):
+    assert mounted(kelp, busybox, "/ram", "--mount", "type=ramfs,target=/ram")[0] == "ramfs"
+    out = run(kelp, busybox, "sh", "-c", "echo kept >/ram/f; cat /ram/f; stat -c %a /ram",
+              options=["--mount", "type=ramfs,target=/ram,tmpfs-mode=1770"])
+    assert out.split() == ["kept", "1770"]
+    kelp.fails("run", "--rm", "--mount", "type=ramfs,target=/x,tmpfs-size=1m", busybox, "true", code=125, match="tmpfs-size.*type ramfs")
+
+
+def test_mount_glob(kelp, busybox):
+    for name in ("a/liba.so.1", "b/libb.so.2", "a/other", "a/.hidden.so.3"):
+        path = kelp.work / "lib" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+        path.chmod(0o644)
+    find = ("sh", "-c", "cd /t && find . -type f | sort; cat /t/a/liba.so.1; echo; echo x >/t/a/liba.so.1")
+    result = kelp("run", "--rm", "--mount", f"type=glob,src={kelp.work}/lib/*/*.so.*,dst=/t,ro", busybox, *find)
+    assert result.out.splitlines()[:3] == ["./a/liba.so.1", "./b/libb.so.2", "a/liba.so.1"] and "Read-only" in result.err, result
+    assert run(kelp, busybox, "cat", f"{kelp.work}/lib/b/libb.so.2", options=["--mount", f"type=glob,source={kelp.work}/lib/b/lib*"]) \
+        == "b/libb.so.2"
+    c = kelp.ok("create", "--mount", f"type=glob,src={kelp.work}/lib/?/*,dst=/t", busybox, "true")
+    assert [m["Type"] for m in kelp.json("inspect", c)[0]["Mounts"]] == ["bind"] * 3
+    kelp.fails("run", "--rm", "--mount", f"type=glob,src={kelp.work}/nope*,dst=/t", busybox, "true", code=125, match="nothing matches")
+    kelp.fails("run", "--rm", "--mount", "type=glob,dst=/t", busybox, "true", code=125, match="source is missing")
+
+
+def test_mount_of_an_unknown_type(kelp, probe):
+    kelp.fails("run", "--rm", "--mount", "type=nfs,target=/x", probe, "true", code=125, match="types are bind, devpts, glob, image")

@@ -236,7 +236,12 @@ static void test_mount_keys(void **state)
             {"type=bind,src=/a,dst=/v,O,upperdir=/u", "go together"},
             {"type=bind,src=/a,dst=/v,idmap", "administrator"},
             {"type=volume,dst=/v,\"volume-label=a", "quote"},
-            {"type=ramfs,dst=/v", "unknown type"},
+            {"type=nfs,dst=/v", "unknown type"},
+            {"type=ramfs,dst=/v,tmpfs-mode=700", NULL},
+            {"type=devpts,dst=/v,uid=1,gid=5,mode=620,max=9", NULL},
+            {"type=devpts,dst=/v,mode=9", "mode: '9' is no number"},
+            {"type=glob,src=/a*", NULL},
+            {"type=glob,src=/a*,dst=b", "is not absolute"},
         };
 
         for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
