@@ -2,11 +2,10 @@
 /*
  * attach — one loop over the connection, standard input, two outputs and the signals.
  *
- *   stdin ──read──▶ out queue ──▶ ATTACH ──▶ frame buffer ──▶ sinks (stdout, stderr)
+ *   stdin ──read──▶ out queue ──▶ ATTACH ──▶ in buffer ──▶ sinks (stdout, stderr)
  *
  * Each arrow stops while the next stage is full: input is not read while the queue holds anything, the connection is not
- * read while a sink holds anything. Standard streams keep their flags: O_NONBLOCK belongs to everybody who shares the open
- * file (the shell that started us), so readiness is asked for instead and at most PIPE_BUF bytes are written at a time.
+ * read while a sink does not take what has come for it.
  */
 #include "cli/attach.h"
 
@@ -15,17 +14,15 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/loop.h"
+#include "cli/sink.h"
 #include "monitor/protocol.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
-#include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define STDIN_CHUNK 16384
@@ -34,9 +31,11 @@
 #define FRAME_ROOM (sizeof(struct attach_frame) + STDIN_CHUNK + DETACH_KEYS_MAX)
 #define QUEUE_ROOM (FRAME_ROOM + 4 * (sizeof(struct attach_frame) + sizeof(struct attach_size)))
 
-struct sink {
-        int fd;    /* -EBADF: what comes is dropped */
-        bool file; /* never blocks for long, and takes any amount */
+/* Room for a frame, and for the next one's beginning: fewer and larger reads. */
+#define IN_ROOM (2U * ATTACH_FRAME_MAX)
+
+struct output {
+        struct sink sink;
         struct loop_source *
             source; /* only while something waits for it: a closed pipe reports itself without end */
 };
@@ -47,15 +46,16 @@ struct session {
         struct term *term;
         struct detach_keys keys;
         struct loop_source *attach, *input;
-        struct sink sinks[2];
+        struct output outputs[2];
         bool input_open, input_pollable;
-        size_t have, taken;   /* of frame: received, written out */
-        struct sink *current; /* where its payload goes */
-        size_t queued, sent;  /* of queue */
+        size_t begin, end; /* of in: what is received and not taken yet is in[begin, end) */
+        size_t payload; /* how much of it and of what follows belongs to the data frame at hand … */
+        struct output *current; /* … and goes there */
+        bool held;              /* until current takes more */
+        size_t queued, sent;    /* of queue */
         unsigned interrupts;
         struct attach_result result;
-        /* The frame being received: header and payload; payload bytes [taken, have) are still to be written. */
-        unsigned char frame[sizeof(struct attach_frame) + ATTACH_FRAME_MAX];
+        unsigned char in[IN_ROOM];
         unsigned char queue[QUEUE_ROOM]; /* frames to send */
 };
 
@@ -105,14 +105,9 @@ static void queue_redraw(struct session *s)
         queue_frame(s, ATTACH_RESIZE, &size, sizeof(size));
 }
 
-static bool reading_is_held(const struct session *s)
-{
-        return s->taken > 0; /* a complete frame is being written out */
-}
-
 static int on_input(struct loop *l, int fd, uint32_t events, void *arg);
 static int on_attach(struct loop *l, int fd, uint32_t events, void *arg);
-static int on_sink(struct loop *l, int fd, uint32_t events, void *arg);
+static int on_output(struct loop *l, int fd, uint32_t events, void *arg);
 
 /* Watches @fd for @events, or not at all: a descriptor whose other end is gone would wake us without end. */
 static int watch(struct session *s, struct loop_source **src, int fd, uint32_t events,
@@ -133,13 +128,13 @@ static int update_events(struct session *s)
         uint32_t events = 0;
         int r = 0;
 
-        for (size_t i = 0; i < ARRAY_SIZE(s->sinks) && r >= 0; i++) {
-                struct sink *k = &s->sinks[i];
-                bool waits = reading_is_held(s) && s->current == k;
+        for (size_t i = 0; i < ARRAY_SIZE(s->outputs) && r >= 0; i++) {
+                struct output *out = &s->outputs[i];
+                bool waits = s->held && s->current == out;
 
-                r = watch(s, &k->source, k->fd, waits ? EPOLLOUT : 0, on_sink);
+                r = watch(s, &out->source, out->sink.fd, waits ? EPOLLOUT : 0, on_output);
         }
-        if (!reading_is_held(s))
+        if (!s->held)
                 events |= EPOLLIN;
         if (s->queued > s->sent || (s->input_open && !s->input_pollable))
                 events |= EPOLLOUT;
@@ -212,58 +207,31 @@ static int on_input(struct loop *l, int fd, uint32_t events, void *arg)
 
 /* ---- from the container -------------------------------------------------------------------------- */
 
-static bool is_ready(int fd)
+/* As much of the data frame at hand as is there and its output takes. */
+static void take_payload(struct session *s)
 {
-        struct pollfd p = {.fd = fd, .events = POLLOUT};
+        struct output *out = s->current;
+        size_t n = MIN(s->payload, s->end - s->begin);
+        ptrdiff_t taken = (ptrdiff_t)n;
 
-        return poll(&p, 1, 0) > 0;
-}
-
-/* Writes from the received payload; 0 done or must wait, -errno when it cannot be written. */
-static int write_sink(struct session *s, const struct sink *k)
-{
-        while (s->taken < s->have && (k->file || is_ready(k->fd))) {
-                size_t n = s->have - s->taken;
-                ssize_t w =
-                    write(k->fd, s->frame + s->taken, k->file ? n : MIN(n, (size_t)PIPE_BUF));
-
-                if (w < 0 && errno == EINTR)
-                        continue;
-                if (w < 0 && errno == EAGAIN)
-                        break;
-                if (w < 0)
-                        return -errno;
-                s->taken += (size_t)w;
+        if (out->sink.fd >= 0)
+                taken = sink_write(&out->sink, s->in + s->begin, n);
+        if (taken < 0) {
+                out->source = loop_remove(out->source);
+                sink_close(&out->sink);
+                if (taken == -EPIPE || taken == -EIO)
+                        finish(s, ATTACH_END_PIPE);
+                else
+                        log_warn("output of the container is lost: %s", strerror((int)-taken));
+                taken = (ptrdiff_t)n;
         }
-        return 0;
-}
-
-/* The payload of the received frame goes to its sink, as far as that takes it. */
-static void drain_frame(struct session *s)
-{
-        struct sink *k = s->current;
-        int r = k->fd >= 0 ? write_sink(s, k) : 0;
-
-        if (k->fd >= 0 && r >= 0)
-                return;
-        s->taken = s->have;
-        if (r < 0)
-                k->source = loop_remove(k->source);
-        if (r == -EPIPE || r == -EIO)
-                finish(s, ATTACH_END_PIPE);
-        else if (r < 0)
-                log_warn("output of the container is lost: %s", strerror(-r));
-        k->fd = -EBADF;
-}
-
-static void frame_done(struct session *s)
-{
-        s->have = s->taken = 0;
+        s->held = (size_t)taken < n;
+        s->begin += (size_t)taken;
+        s->payload -= (size_t)taken;
 }
 
 /* What is left of a control frame's payload counts for nothing when it is shorter than it should be: a newer or broken monitor's. */
-static void end_received(struct session *s, enum attach_type type, const unsigned char *payload,
-                         size_t n)
+static void control_frame(struct session *s, uint8_t type, const unsigned char *payload, size_t n)
 {
         uint32_t code;
 
@@ -275,66 +243,68 @@ static void end_received(struct session *s, enum attach_type type, const unsigne
         } else if (type == ATTACH_DROPPED) {
                 finish(s,
                        n > 0 && payload[0] == ATTACH_DROP_FULL ? ATTACH_END_FULL : ATTACH_END_SLOW);
-        }
-        s->taken = s->have;
+        } /* others are a newer monitor's: not for us */
 }
 
-static void frame_received(struct session *s)
+/* Begins the next frame. 1, or 0 when more of it must be received first. */
+static int take_head(struct session *s)
 {
-        struct attach_frame h;
-
-        memcpy(&h, s->frame, sizeof(h));
-        switch (h.type) {
-        case ATTACH_STDOUT:
-        case ATTACH_STDERR:
-                s->taken = sizeof(h);
-                s->current = &s->sinks[h.type == ATTACH_STDERR];
-                drain_frame(s);
-                break;
-        default:
-                end_received(s, h.type, s->frame + sizeof(h), s->have - sizeof(h));
-                break;
-        }
-        if (s->taken == s->have)
-                frame_done(s);
-}
-
-static size_t frame_wanted(const struct session *s, int *r)
-{
+        size_t n = s->end - s->begin;
         struct attach_frame h;
         uint32_t len;
 
-        *r = 0;
-        if (s->have < sizeof(h))
-                return sizeof(h);
-        memcpy(&h, s->frame, sizeof(h));
+        if (n < sizeof(h))
+                return 0;
+        memcpy(&h, s->in + s->begin, sizeof(h));
         len = ntohl(h.len);
         if (len > ATTACH_FRAME_MAX)
-                *r = -EPROTO;
-        return sizeof(h) + len;
+                return -EPROTO;
+        if (h.type == ATTACH_STDOUT || h.type == ATTACH_STDERR) {
+                s->begin += sizeof(h);
+                s->payload = len;
+                s->current = &s->outputs[h.type == ATTACH_STDERR];
+                return 1;
+        }
+        if (n < sizeof(h) + len)
+                return 0;
+        control_frame(s, h.type, s->in + s->begin + sizeof(h), len);
+        s->begin += sizeof(h) + len;
+        return 1;
+}
+
+/* Everything that is there, until an output takes no more. */
+static int take_frames(struct session *s)
+{
+        int r = 1;
+
+        while (r > 0 && s->begin < s->end && s->result.end == ATTACH_END_OUTPUT) {
+                if (s->payload > 0)
+                        take_payload(s);
+                else
+                        r = take_head(s);
+                if (s->held)
+                        return 0;
+        }
+        if (s->begin > 0) {
+                memmove(s->in, s->in + s->begin, s->end - s->begin);
+                s->end -= s->begin;
+                s->begin = 0;
+        }
+        return r < 0 ? r : 0;
 }
 
 static int receive(struct session *s)
 {
-        int r;
-        size_t want = frame_wanted(s, &r);
-        ssize_t n;
+        ssize_t n = recv(s->o->fd, s->in + s->end, sizeof(s->in) - s->end, MSG_DONTWAIT);
 
-        if (r < 0)
-                return r;
-        n = recv(s->o->fd, s->frame + s->have, want - s->have, MSG_DONTWAIT);
         if (n < 0)
                 return errno == EINTR || errno == EAGAIN ? 0 : -errno;
         if (n == 0) {
                 finish(s, ATTACH_END_OUTPUT);
                 return 0;
         }
-        s->have += (size_t)n;
-        want = frame_wanted(s, &r);
-        if (r < 0 || s->have < want)
-                return r;
-        frame_received(s);
-        return 0;
+        s->end += (size_t)n;
+        return take_frames(s);
 }
 
 static int on_attach(struct loop *l, int fd, uint32_t events, void *arg)
@@ -342,7 +312,7 @@ static int on_attach(struct loop *l, int fd, uint32_t events, void *arg)
         struct session *s = arg;
         int r = 0;
 
-        if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !reading_is_held(s))
+        if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && !s->held)
                 r = receive(s);
         if (r == -ECONNRESET) { /* a killed monitor: its end is told by the STATUS socket */
                 finish(s, ATTACH_END_OUTPUT);
@@ -356,16 +326,16 @@ static int on_attach(struct loop *l, int fd, uint32_t events, void *arg)
         return update_events(s);
 }
 
-static int on_sink(struct loop *l, int fd, uint32_t events, void *arg)
+static int on_output(struct loop *l, int fd, uint32_t events, void *arg)
 {
         struct session *s = arg;
+        int r;
 
-        if (!reading_is_held(s))
+        if (!s->held)
                 return 0;
-        drain_frame(s);
-        if (s->taken == s->have)
-                frame_done(s);
-        return update_events(s);
+        s->held = false;
+        r = take_frames(s);
+        return r < 0 ? r : update_events(s);
 }
 
 /* ---- signals ------------------------------------------------------------------------------------- */
@@ -435,14 +405,6 @@ static void wanted_signals(const struct attach_opts *o, sigset_t *set)
 
 /* ---- setting up ---------------------------------------------------------------------------------- */
 
-static void set_sink(struct sink *k, int fd, bool forward)
-{
-        struct stat st;
-
-        k->fd = forward ? fd : -EBADF;
-        k->file = forward && fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
-}
-
 static int add_input(struct session *s, struct err **reterr)
 {
         int r;
@@ -465,8 +427,10 @@ static int set_up(struct session *s, const sigset_t *signals, struct err **reter
                 r = loop_add_signals(s->loop, signals, on_signal, s, reterr);
         if (r >= 0)
                 r = loop_add_fd(s->loop, s->o->fd, EPOLLIN, on_attach, s, &s->attach, reterr);
-        set_sink(&s->sinks[0], STDOUT_FILENO, s->o->forward_stdout);
-        set_sink(&s->sinks[1], STDERR_FILENO, s->o->forward_stderr);
+        if (s->o->forward_stdout)
+                sink_open(&s->outputs[0].sink, STDOUT_FILENO);
+        if (s->o->forward_stderr)
+                sink_open(&s->outputs[1].sink, STDERR_FILENO);
         if (r >= 0)
                 r = add_input(s, reterr);
         return r;
@@ -496,6 +460,8 @@ static int run_session(struct session *s, struct err **reterr)
         if (r >= 0)
                 r = loop_run(s->loop, reterr);
         s->loop = loop_free(s->loop);
+        sink_close(&s->outputs[0].sink);
+        sink_close(&s->outputs[1].sink);
         s->term = term_free(s->term);
         (void)sigprocmask(SIG_SETMASK, &before, NULL);
         return r;
@@ -506,9 +472,10 @@ int attach_run(const struct attach_opts *o, struct attach_result *ret, struct er
         AUTO_FREE struct session *s = xmalloc(sizeof(*s));
         int r = 0;
 
-        memset(s, 0, offsetof(struct session, frame)); /* not the buffers: most are never touched */
+        memset(s, 0, offsetof(struct session, in)); /* not the buffers: most are never touched */
         s->o = o;
         s->result.code = -1;
+        s->outputs[0].sink = s->outputs[1].sink = SINK_NONE;
         if (o->terminal)
                 r = detach_keys_parse(o->detach_keys, &s->keys, reterr);
         if (r >= 0)

@@ -5,66 +5,37 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/foreground.h"
+#include "cli/select.h"
 #include "cli/term.h"
 #include "cli/verb.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <unistd.h>
 
 struct attach_args {
-        bool no_stdin, sig_proxy, latest;
+        struct select_args select;
+        bool no_stdin, sig_proxy;
         char *detach_keys;
 };
 #define F(f) offsetof(struct attach_args, f)
 static const struct opt opts[] = {
     {"detach-keys", 0, OPT_STRING, F(detach_keys), "KEYS",
      "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
-    {"latest", 'l', OPT_BOOL, F(latest), NULL, "Attach to the container created last"},
     {"no-stdin", 0, OPT_BOOL, F(no_stdin), NULL, "Pass no standard input on"},
     {"sig-proxy", 0, OPT_BOOL, F(sig_proxy), NULL,
      "Pass signals on (true); without, they end the attached session"},
     {0},
 };
+static const struct opt_section sections[] = {
+    {opts, NULL, 0, false},
+    {select_opts_one, "Choice", F(select), false},
+    {0},
+};
 #undef F
-static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
 static void init(void *args)
 {
         ((struct attach_args *)args)->sig_proxy = true;
-}
-
-static int find_latest(const struct dirs *d, struct container **ret, struct err **reterr)
-{
-        struct container **list;
-        char id[65];
-        size_t n;
-        int r = container_list(d, &list, &n, reterr);
-
-        if (r < 0)
-                return r;
-        if (n > 0)
-                (void)snprintf(id, sizeof(id), "%s", list[0]->id);
-        container_list_free(list, n);
-        if (n == 0)
-                return err_hint(reterr, err_new(reterr, ERR_NOT_FOUND, "there is no container"),
-                                "'kelp run' makes one");
-        return container_find(d, id, ret, reterr);
-}
-
-static int find(const struct dirs *d, const struct attach_args *a, const struct strv *operands,
-                struct container **ret, struct err **reterr)
-{
-        if (a->latest && operands->n > 0)
-                return err_new(reterr, ERR_USAGE,
-                               "option '--latest' names the container: '%s' is one too many",
-                               operands->v[0]);
-        if (a->latest)
-                return find_latest(d, ret, reterr);
-        if (operands->n == 0)
-                return err_hint(reterr, err_new(reterr, ERR_USAGE, "no container named"),
-                                "'kelp ps' lists those that run");
-        return container_find(d, operands->v[0], ret, reterr);
 }
 
 /* What the container has, as it was made. */
@@ -88,15 +59,22 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                                      .sig_proxy = a->sig_proxy,
                                      .detach_keys = a->detach_keys};
         struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
+        AUTO_FREE char *name = NULL;
         struct detach_keys keys;
         bool open_stdin = false;
         struct dirs *d;
+        size_t taken;
         int r = a->detach_keys ? detach_keys_parse(a->detach_keys, &keys, reterr) : 0;
 
         if (r >= 0)
                 r = cli_dirs(cli, &d, reterr);
         if (r >= 0)
-                r = find(d, a, operands, &c, reterr);
+                r = select_one(cli, &a->select, operands, &name, &taken, reterr);
+        if (r >= 0 && taken < operands->n)
+                r = err_new(reterr, ERR_USAGE,
+                            "an option names the container: '%s' is one too many", operands->v[0]);
+        if (r >= 0)
+                r = container_find(d, name, &c, reterr);
         if (r >= 0)
                 r = read_config(c, &fg.terminal, &open_stdin, reterr);
         if (r < 0)

@@ -35,6 +35,8 @@ struct log_writer {
         struct log_line line[LOG_STDERR + 1];
         struct strbuf out;
         uint64_t dropped; /* lines */
+        /* Of what is being written: lines that were read at once came at one time. Formatting it costs more than the line. */
+        char time[CLOCK_RFC3339_MAX];
 };
 
 int log_writer_new(int dirfd, enum log_driver d, const struct log_options *o,
@@ -96,6 +98,8 @@ static void file_rotate(struct log_writer *w)
                 (void)unlinkat(w->dirfd, LOG_FILE_NAME, 0);
                 return;
         }
+        /* Unlinked, not replaced: ext4 writes a file out that replaces another (auto_da_alloc), and we would wait for the disk. */
+        (void)unlinkat(w->dirfd, line_file_name(LOG_FILE_NAME, w->max_file - 1, to), 0);
         /* From the oldest to the newest: a reader that walks the other way sees a file twice, but never misses one. */
         for (unsigned i = w->max_file - 1; i > 0; i--)
                 (void)renameat(w->dirfd, line_file_name(LOG_FILE_NAME, i - 1, from), w->dirfd,
@@ -142,13 +146,10 @@ static size_t write_whole_lines(struct log_writer *w, const char *data, size_t n
 static void encode(struct log_writer *w, struct strbuf *out, enum log_stream s, const char *data,
                    size_t n, bool partial)
 {
-        char time[CLOCK_RFC3339_MAX];
-
-        (void)clock_format(clock_now_ns(), time);
         if (w->driver == LOG_JSON_FILE)
-                log_json_encode(out, s, data, n, partial, time, w->tag);
+                log_json_encode(out, s, data, n, partial, w->time, w->tag);
         else
-                log_k8s_encode(out, s, data, n, partial, time);
+                log_k8s_encode(out, s, data, n, partial, w->time);
 }
 
 /* Room for the line that says how many are missing comes before the lines themselves. */
@@ -252,6 +253,7 @@ void log_writer_write(struct log_writer *w, enum log_stream s, const void *data,
 
         if (w->driver != LOG_JSON_FILE && w->driver != LOG_K8S_FILE)
                 return;
+        (void)clock_format(clock_now_ns(), w->time);
         while (p < end) {
                 const char *nl = memchr(p, '\n', (size_t)(end - p));
                 size_t len = (size_t)((nl ? nl : end) - p);
@@ -270,6 +272,7 @@ void log_writer_write(struct log_writer *w, enum log_stream s, const void *data,
 
 void log_writer_flush(struct log_writer *w)
 {
+        (void)clock_format(clock_now_ns(), w->time);
         for (enum log_stream s = LOG_STDOUT; s <= LOG_STDERR; s++) {
                 if (w->line[s].len > 0)
                         line_end(w, s, true);

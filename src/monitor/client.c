@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* ---- queues ---- */
@@ -116,19 +117,31 @@ void client_update(struct client *c)
 void client_send(struct client *c, enum attach_type type, const void *data, size_t n)
 {
         struct attach_frame head;
+        struct iovec parts[] = {{&head, sizeof(head)}, {(void *)(uintptr_t)data, n}};
         bool was_empty = queue_left(&c->out) == 0;
-        int r;
+        ssize_t sent = 0;
 
         frame_head(&head, type, (uint32_t)n);
-        queue_add(&c->out, &head, sizeof(head));
-        if (n > 0)
-                queue_add(&c->out, data, n);
-        if (!was_empty)
-                return;
-        r = queue_flush(&c->out, c->fd, true);
-        if (r < 0 && r != -EAGAIN)
-                client_drop(c);
-        else if (r == -EAGAIN)
+        if (was_empty) {
+                struct msghdr msg = {.msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts)};
+
+                sent = sendmsg(c->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+                if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+                        client_drop(c);
+                        return;
+                }
+                sent = MAX(sent, (ssize_t)0);
+        }
+        /* What does not fit waits; a client that keeps up costs no copy. */
+        for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+                size_t gone = MIN((size_t)sent, parts[i].iov_len);
+
+                if (gone < parts[i].iov_len)
+                        queue_add(&c->out, (const uint8_t *)parts[i].iov_base + gone,
+                                  parts[i].iov_len - gone);
+                sent -= (ssize_t)gone;
+        }
+        if (was_empty && queue_left(&c->out) > 0)
                 client_update(c);
 }
 

@@ -51,5 +51,6 @@ void run_event_die(struct run *run, int code);
 
 /* Everything up to run.json. On failure the caller ends what was started. */
 int run_start(struct run *run, struct err **reterr);
-/* Further clients no longer find it. */
+/* run_socket.c: further clients find it, and no longer. */
+int run_listen(struct run *run, struct err **reterr);
 void run_remove_socket(const struct run *run);

@@ -8,7 +8,7 @@
 
 #include <stddef.h>
 
-#define SESSION_CHUNK (32U * 1024)
+#define SESSION_CHUNK (64U * 1024) /* what a pipe holds, and one frame */
 #define SESSION_HIGH                                                                               \
         (256U * 1024) /* held for one client: above it the program's output is not read */
 #define SESSION_LOW     (64U * 1024) /* … until it is down to this */
