@@ -36,19 +36,26 @@ struct reown_job {
         const struct layer_maps *maps;
 };
 
-/* U's id → what it is on the host → the id of the archive that was stored as that → where the new maps put it. */
-static uint32_t reown_id(void *arg, bool group, uint32_t id)
+uint32_t layer_reown_id(const struct layer_info *info, const struct layer_maps *maps, bool group,
+                        uint32_t id)
 {
-        const struct reown_job *j = arg;
-        const struct layer_owners *o = group ? &j->info->gids : &j->info->uids;
-        uint32_t host = id_map_to_outside(group ? j->maps->host_gid : j->maps->host_uid, id);
+        const struct layer_owners *o = group ? &info->gids : &info->uids;
+        uint32_t host = id_map_to_outside(group ? maps->host_gid : maps->host_uid, id);
         bool folded;
 
         for (size_t i = 0; i < o->n; i++)
                 if (host >= o->v[i].host && host - o->v[i].host < o->v[i].count)
-                        return layer_map_id(group ? j->maps->gid : j->maps->uid,
+                        return layer_map_id(group ? maps->gid : maps->uid,
                                             o->v[i].id + (host - o->v[i].host), &folded);
-        return id;
+        return ID_NONE;
+}
+
+static uint32_t reown_id(void *arg, bool group, uint32_t id)
+{
+        const struct reown_job *j = arg;
+        uint32_t now = layer_reown_id(j->info, j->maps, group, id);
+
+        return now == ID_NONE ? id : now;
 }
 
 int layer_acl_reown(int from, int to, const struct layer_info *info, const struct layer_maps *maps)

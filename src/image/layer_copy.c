@@ -35,6 +35,8 @@ struct link {
 struct copy {
         int from_root, to_root;
         bool merge;
+        const struct layer_reuse *reuse; /* NULL: none */
+        bool no_clones;                  /* the file system was asked, and cannot */
         struct strv todo;
         struct link *links; /* open addressing; cap is a power of two */
         size_t n_links, cap_links;
@@ -121,27 +123,65 @@ static int set_attr(struct copy *c, int from, int to, const struct stat *st, str
         return futimens(to, ts) < 0 ? copy_fail(c, errno, "times", reterr) : 0;
 }
 
+static int make_file(struct copy *c, struct err **reterr)
+{
+        int to = openat(c->to, c->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+        return to < 0 ? copy_fail(c, errno, "make a file", reterr) : to;
+}
+
+/* 1: *to shares the content of @from. The first refusal holds for all. */
+static int clone_file(struct copy *c, int from, int to)
+{
+        if (!c->no_clones && ioctl(to, FICLONE, from) == 0)
+                return 1;
+        c->no_clones = true;
+        return 0;
+}
+
+/* Nothing new is made when an inode that is there already can have the name. */
+static int reuse_file(struct copy *c, const struct stat *st)
+{
+        return c->reuse && c->no_clones ? c->reuse->link(c->reuse->arg, c->dir, c->name, st, c->to)
+                                        : 0;
+}
+
+static int copy_content(struct copy *c, int from, int to, const struct stat *st,
+                        struct err **reterr)
+{
+        int r = io_copy(from, to, (uint64_t)st->st_size, reterr);
+
+        if (r < 0)
+                return err_wrap(reterr, r, "copy the layer's '%s'", c->name);
+        if (ftruncate(to, st->st_size) < 0) /* a hole at the end */
+                return copy_fail(c, errno, "set the size", reterr);
+        return 0;
+}
+
 static int copy_file(struct copy *c, const struct stat *st, struct err **reterr)
 {
         AUTO_CLOSE int from = -EBADF, to = -EBADF;
         int r = st->st_nlink > 1 ? link_earlier(c, st, reterr) : 0;
 
+        if (r == 0)
+                r = reuse_file(c, st);
         if (r != 0)
                 return r < 0 ? r : 0;
         from = openat(c->from, c->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (from < 0)
                 return copy_fail(c, errno, "open", reterr);
-        to = openat(c->to, c->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (to < 0)
-                return copy_fail(c, errno, "make a file", reterr);
-        if (st->st_size > 0 && ioctl(to, FICLONE, from) < 0) {
-                r = io_copy(from, to, (uint64_t)st->st_size, reterr);
-                if (r < 0)
-                        return err_wrap(reterr, r, "copy the layer's '%s'", c->name);
-                if (ftruncate(to, st->st_size) < 0) /* a hole at the end */
-                        return copy_fail(c, errno, "set the size", reterr);
+        to = make_file(c, reterr);
+        if (to >= 0 && st->st_size > 0 && !clone_file(c, from, to)) {
+                /* It may be known only now that nothing can be cloned. */
+                if (c->reuse && unlinkat(c->to, c->name, 0) == 0) {
+                        if (reuse_file(c, st) > 0)
+                                return 0;
+                        (void)fd_close(to);
+                        to = make_file(c, reterr);
+                }
+                r = to < 0 ? to : copy_content(c, from, to, st, reterr);
         }
-        return set_attr(c, from, to, st, reterr);
+        return to < 0 ? to : r < 0 ? r : set_attr(c, from, to, st, reterr);
 }
 
 static int copy_special(struct copy *c, const struct stat *st, struct err **reterr)
@@ -278,23 +318,36 @@ static int copy_one_dir(struct copy *c, const char *dir, struct err **reterr)
         return r < 0 ? r : set_attr(c, from, to, &st, reterr);
 }
 
-int layer_copy_tree(int from_fd, int to_fd, bool merge, struct err **reterr)
+static int copy_tree(struct copy *c, struct err **reterr)
 {
-        struct copy c = {.from_root = from_fd, .to_root = to_fd, .merge = merge};
         mode_t mask = umask(0);
         int r = 0;
 
-        strv_add(&c.todo, "");
-        while (r == 0 && c.todo.n > 0) {
-                AUTO_FREE char *dir = c.todo.v[--c.todo.n];
+        strv_add(&c->todo, "");
+        while (r == 0 && c->todo.n > 0) {
+                AUTO_FREE char *dir = c->todo.v[--c->todo.n];
 
-                c.todo.v[c.todo.n] = NULL;
-                r = copy_one_dir(&c, dir, reterr);
+                c->todo.v[c->todo.n] = NULL;
+                r = copy_one_dir(c, dir, reterr);
         }
         (void)umask(mask);
-        links_release(&c);
-        strv_release(&c.todo);
+        links_release(c);
+        strv_release(&c->todo);
         return r;
+}
+
+int layer_copy_tree(int from_fd, int to_fd, bool merge, struct err **reterr)
+{
+        struct copy c = {.from_root = from_fd, .to_root = to_fd, .merge = merge};
+
+        return copy_tree(&c, reterr);
+}
+
+int layer_copy_reusing(int from_fd, int to_fd, const struct layer_reuse *reuse, struct err **reterr)
+{
+        struct copy c = {.from_root = from_fd, .to_root = to_fd, .reuse = reuse};
+
+        return copy_tree(&c, reterr);
 }
 
 int layer_copy_stack(const int *fs_fds, size_t n, int target_fd, struct err **reterr)

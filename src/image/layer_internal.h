@@ -119,6 +119,9 @@ int unpack_fail(struct unpack *u, int errnum, const char *doing,
 /* Replaces the ids of the entries for named users and groups. */
 typedef uint32_t (*layer_acl_fn)(void *arg, bool group, uint32_t id);
 void layer_acl_map(unsigned char *acl, size_t n, layer_acl_fn fn, void *arg);
+/* U's id → what it is on the host → the id of the archive that was stored as that → where @maps put it; ID_NONE: no owner of the layer. */
+uint32_t layer_reown_id(const struct layer_info *info, const struct layer_maps *maps, bool group,
+                        uint32_t id);
 /* Gives a copy the ACLs of the original, with the ids of @maps; either may be O_PATH. 0 or -errno. */
 int layer_acl_reown(int from, int to, const struct layer_info *info, const struct layer_maps *maps);
 

@@ -5,6 +5,7 @@
  *   copy, then the owners: the recipe goes by entries of the archive, which are neither in tree order nor unique. A record counts only while
  *   its inode is still at its path (see recipe_kept_find()). Published by rename; should two be at it all the same, the second throws its copy away (`reown` takes a lock).
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -22,11 +23,86 @@
 
 #define BENEATH (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
+#define OVERFLOW_ID 65534u /* how the kernel shows an id that U does not have */
+#define SIBLINGS    16     /* so many older variants are looked at */
+
 struct reown {
         const struct layer_maps *maps;
         const struct layer_info *info;
         int fs_fd, copy_fd;
+        int siblings[SIBLINGS]; /* fs and its variants */
+        size_t n_siblings;
 };
+
+/* ---- inodes that need no copy ---- */
+
+static void siblings_open(struct reown *w, int layer_fd)
+{
+        int fd = openat(layer_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+        if (!dir) {
+                (void)fd_close(fd);
+                return;
+        }
+        for (struct dirent *e = readdir(dir); e && w->n_siblings < SIBLINGS; e = readdir(dir)) {
+                int found;
+
+                if (strcmp(e->d_name, LAYER_FS_DIR) != 0 &&
+                    strncmp(e->d_name, LAYER_FS_DIR ".", strlen(LAYER_FS_DIR ".")) != 0)
+                        continue;
+                found = openat(fd, e->d_name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+                if (found >= 0)
+                        w->siblings[w->n_siblings++] = found;
+        }
+        (void)closedir(dir);
+}
+
+static void siblings_close(struct reown *w)
+{
+        while (w->n_siblings > 0)
+                (void)fd_close(w->siblings[--w->n_siblings]);
+}
+
+/* Links @dir/@name of a sibling when it is what is wanted: the same file, with these owners. */
+static bool link_from(int sibling, const char *dir, const char *name, const struct stat *want,
+                      int to_dir)
+{
+        AUTO_CLOSE int parent =
+            sys_openat2(sibling, dir[0] ? dir : ".", O_PATH | O_DIRECTORY, 0, BENEATH);
+        struct stat st;
+
+        return parent >= 0 && fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+               st.st_mode == want->st_mode && st.st_size == want->st_size &&
+               st.st_uid == want->st_uid && st.st_gid == want->st_gid &&
+               st.st_mtim.tv_sec == want->st_mtim.tv_sec &&
+               st.st_mtim.tv_nsec == want->st_mtim.tv_nsec &&
+               linkat(parent, name, to_dir, name, 0) == 0;
+}
+
+/*
+ * Layers never change, so two variants may have inodes in common. Only where it is certain what the owners are to be: without folded ids, and
+ * with ids that U knows. ACLs hold further ids.
+ */
+static int link_sibling(void *arg, const char *dir, const char *name, const struct stat *st,
+                        int to_dir)
+{
+        struct reown *w = arg;
+        struct stat want = *st;
+
+        if (w->info->folded || w->info->acls || st->st_uid == OVERFLOW_ID ||
+            st->st_gid == OVERFLOW_ID)
+                return 0;
+        want.st_uid = layer_reown_id(w->info, w->maps, false, st->st_uid);
+        want.st_gid = layer_reown_id(w->info, w->maps, true, st->st_gid);
+        for (size_t i = 0; i < w->n_siblings; i++) {
+                if (link_from(w->siblings[i], dir, name, &want, to_dir))
+                        return 1;
+        }
+        return 0;
+}
+
+/* ---- owners ---- */
 
 static int reown_fail(int errnum, const char *path, struct err **reterr)
 {
@@ -66,8 +142,10 @@ static int reown_node(void *arg, const struct recipe_node *n, struct err **reter
                 return reown_fail(fd < 0 ? -fd : errno, n->path, reterr);
         if (!S_ISDIR(st.st_mode))
                 mode &= ~((no_uid ? 04000u : 0u) | (no_gid ? 02000u : 0u));
-        if ((st.st_uid != uid || st.st_gid != gid) &&
-            fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
+        /* The copy has everything but owners; what was linked must not even be touched. */
+        if (st.st_uid == uid && st.st_gid == gid && (st.st_mode & 07777) == mode && !w->info->acls)
+                return 0;
+        if (fchownat(fd, "", uid, gid, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
                 return reown_fail(errno, n->path, reterr);
         if (S_ISLNK(st.st_mode))
                 return 0;
@@ -89,7 +167,9 @@ static int make_variant(struct reown *w, int layer_fd, int tmp_fd, const char *t
                 return err_sys(reterr, errno, "make a copy of the layer");
         w->fs_fd = fs;
         w->copy_fd = copy;
-        r = layer_copy_tree(fs, copy, false, reterr);
+        siblings_open(w, layer_fd);
+        r = layer_copy_reusing(fs, copy, &(struct layer_reuse){link_sibling, w}, reterr);
+        siblings_close(w);
         if (r == 0)
                 r = recipe_each_in_place(layer_fd, reown_node, w, reterr);
         if (r < 0)

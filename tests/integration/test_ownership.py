@@ -165,6 +165,41 @@ def test_killed_while_it_copies(kelp, probe_binary):
     wait_for(lambda: not glob.glob(f"{kelp.root}/tmp/*/*/big"), 5, "the torn copy is swept")
 
 
+def test_only_what_changes_is_copied(kelp, probe_binary):
+    """Files of users whose ids stay the same are the same inodes: those of the layer as it is, and those of an older variant."""
+    if subprocess.run(["cp", "--reflink=always", "/proc/self/exe", kelp.base / "clone"], cwd=kelp.base, check=False, capture_output=True).returncode == 0:
+        pytest.skip("this file system shares extents instead")
+    extra = [rootfs.entry("srv", "dir"), rootfs.entry("srv/root", data=os.urandom(1 << 20), mode=0o4755),
+             *(rootfs.entry(f"srv/{uid}", data=os.urandom(1 << 20), uid=uid, gid=uid, mode=0o2750) for uid in (998, 999, 2000)),
+             rootfs.entry("srv/again", "link", target="srv/2000")]
+    kelp.import_image(rootfs.probe_tar(probe_binary, extra), "i")
+    layer = next((kelp.root / "layers").iterdir())
+
+    def facts(directory):
+        return {p.name: (p.lstat().st_ino, p.stat().st_uid, oct(p.stat().st_mode), p.read_bytes()) for p in (directory / "srv").iterdir()}
+
+    def made(uid):
+        before = variants(layer)
+        kelp.ok("run", "--rm", f"--userns=keep-id:uid={uid},gid={uid}", "-u", "0", "i", PROBE, "true")
+        return facts(layer / next(v for v in variants(layer) if v not in before))
+
+    def same(a, b):
+        return {name for name in a if a[name][0] == b[name][0]}
+
+    whole = facts(layer / "fs")
+    first, second = made(999), made(998)
+    assert same(first, whole) == {"2000", "again"} and same(second, whole) == {"2000", "again", "999"}
+    assert same(first, second) == {"2000", "again", "root"}  # whom either keeps, and who moved up for him, is another
+    assert facts(layer / "fs") == whole
+    for variant in (first, second):
+        assert {n: f[2:] for n, f in variant.items()} == {n: f[2:] for n, f in whole.items()}
+        assert variant["root"][1] == subordinate(kelp, 1) and variant["2000"][1] == subordinate(kelp, 2000)
+    assert first["999"][1] == kelp.user.uid and second["998"][1] == kelp.user.uid and second["999"][1] == subordinate(kelp, 999)
+    out = kelp.ok("run", "--rm", "--userns=keep-id:uid=999,gid=999", "-u", "0", "i", PROBE, "seq", "stat", "/srv/2000", "--", "write", "/srv/2000", "x",
+                  "--", "chmod", "700", "/srv/2000", "--", "stat", "/srv/2000")
+    assert "uid=2000" in out and facts(layer / "fs") == whole  # written to in the container's layer alone
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can make a file system")
 def test_reflinks(make_kelp, session_dir, probe_binary):
     """Where the file system shares blocks between files, a layer with other owners takes no room."""
