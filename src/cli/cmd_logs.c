@@ -57,9 +57,7 @@ static bool still_runs(void *arg)
         const struct follow *f = arg;
         AUTO(container_freep) struct container *c = NULL;
 
-        return container_find(f->dirs, f->id, &c, NULL) >= 0 &&
-               (c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED ||
-                c->status == CONTAINER_RESTARTING);
+        return container_find(f->dirs, f->id, &c, NULL) >= 0 && container_is_up(c);
 }
 
 static int print_line(enum log_stream s, const void *data, size_t n, void *arg)

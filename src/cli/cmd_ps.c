@@ -233,12 +233,6 @@ static bool shows_all(const struct ps_args *a)
         return false;
 }
 
-static bool is_up(const struct container *c)
-{
-        return c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED ||
-               c->status == CONTAINER_RESTARTING;
-}
-
 static int print_row(const struct dirs *d, const struct ps_args *a, struct container *c,
                      struct output *out, struct err **reterr)
 {
@@ -270,7 +264,7 @@ static int print_rows(const struct dirs *d, struct ps_args *a, struct container 
         if (r >= 0 && output_uses(out, "Size"))
                 a->size = true;
         for (size_t i = 0; i < n && r >= 0 && room > 0; i++) {
-                if (!all && !is_up(v[i]))
+                if (!all && !container_is_up(v[i]))
                         continue;
                 if (!filter || container_filter_match(filter, v[i])) {
                         room--;

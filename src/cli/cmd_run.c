@@ -50,8 +50,6 @@ static const struct opt_absent run_absent[] = {
     {"pids-limit", 0, NO_LIMITS},
     {"pull", 0, NO_FETCH},
     {"gpus", 0, "this version has --device, which gives a container devices of the host"},
-    {"restart", 0,
-     "this version restarts nothing: a service manager can run 'kelp run' in the foreground"},
     {"health-cmd", 0, NO_HEALTH},
     {"health-interval", 0, NO_HEALTH},
     {"health-retries", 0, NO_HEALTH},

@@ -48,7 +48,7 @@ static int start_one(struct cli *cli, struct container *c, void *arg, struct err
         struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
         int r;
 
-        if (c->status == CONTAINER_RUNNING)
+        if (container_is_up(c))
                 return 0; /* it is what was asked for */
         r = foreground_start(cli->dirs, c, &start, &io, reterr);
         foreground_leave(&io);
@@ -74,7 +74,7 @@ static int start_attached(struct cli *cli, const struct start_args *a, const cha
                 r = container_find(d, name, &c, reterr);
         if (r < 0)
                 return r;
-        if (c->status == CONTAINER_RUNNING)
+        if (container_is_up(c))
                 return err_hint(
                     reterr, err_new(reterr, ERR_BUSY, "container '%s' is running already", name),
                     "'kelp attach %s' attaches to it, 'kelp logs -f %s' follows its output", name,

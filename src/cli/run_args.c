@@ -118,12 +118,20 @@ static int take_secret(void *field, const char *value, struct err **reterr)
         return 0;
 }
 
+static int take_restart(void *field, const char *value, struct err **reterr)
+{
+        return restart_policy_parse(value, field, reterr);
+}
+
 /* ---- tables ------------------------------------------------------------------------------------- */
 
 #define O(f) offsetof(struct run_options, f)
 const struct opt run_container_opts[] = {
     {"name", 0, OPT_STRING, O(name), "NAME", "Name of the container"},
     {"rm", 0, OPT_BOOL, O(rm), NULL, "Remove the container when it ends"},
+    {"restart", 0, OPT_CALL, O(restart), "POLICY",
+     "Start it again when it ends: no, on-failure[:N], always, unless-stopped", take_restart,
+     .values = "no on-failure always unless-stopped"},
     {"replace", 0, OPT_BOOL, O(replace), NULL, "Remove a container of the same name first"},
     {"interactive", 'i', OPT_BOOL, O(interactive), NULL, "Keep standard input open"},
     {"tty", 't', OPT_BOOL, O(tty), NULL, "Give the container a terminal"},
@@ -462,6 +470,10 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
         struct detach_keys keys;
         int r = preserve_collect(&a->preserve, &a->preserved, &a->n_preserved, reterr);
 
+        if (r >= 0 && a->n_preserved && a->options->restart.mode != RESTART_NO)
+                r = err_new(reterr, ERR_USAGE,
+                            "option '--restart' does not go with preserved descriptors: they are "
+                            "there for one run");
         if (r >= 0)
                 r = finish_operands(a, operands, reterr);
         if (a->stop_timeout < -1)

@@ -43,10 +43,14 @@ struct container {
         struct process_id monitor;
         int exit_code;
         bool oom_killed;
-        char *error;                                 /* why it failed or died */
+        uint64_t restarts; /* by its policy; the one that is waited for counts */
+        int last_code;     /* how the run before this one ended */
+        char *error;       /* why it failed or died */
         int64_t created_ns, started_ns, finished_ns; /* 0: never */
 };
 struct container *container_free(struct container *c);
+/* It runs, or its policy is about to start it again. */
+bool container_is_up(const struct container *c);
 DEFINE_CLEANUP(struct container *, container_free);
 
 /* By name, id or unique prefix of the id. ERR_NOT_FOUND "no such container: X". */

@@ -205,9 +205,22 @@ static void add_mode(const struct creation *k, struct json_object *host, const c
         add_word(host, key, mode);
 }
 
+static int add_restart(const struct run_options *o, struct json_object *host, struct err **reterr)
+{
+        if (o->restart.mode == RESTART_NO)
+                return 0;
+        if (o->rm)
+                return err_new(reterr, ERR_USAGE,
+                               "options '--restart' and '--rm' contradict each other: its end "
+                               "either starts a container again or removes it");
+        restart_policy_to_host_config(&o->restart, host);
+        return restart_check_log_driver(o->log_driver, reterr);
+}
+
 int creation_host_config(struct creation *k, struct json_object *host, struct err **reterr)
 {
         const struct run_options *o = k->o;
+        int r;
 
         for (size_t i = 0; i < o->n_mounts; i++)
                 add_mount(host, &o->mounts[i]);
@@ -234,5 +247,6 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
         if (o->init)
                 json_add_bool(host, "Init", true);
         add_security(o, host);
-        return add_log(o, host, reterr);
+        r = add_restart(o, host, reterr);
+        return r < 0 ? r : add_log(o, host, reterr);
 }

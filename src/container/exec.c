@@ -120,6 +120,11 @@ static int exec_prepare(const struct dirs *d, struct container *c, const struct 
 
         if (o->command.n == 0)
                 return err_new(reterr, ERR_USAGE, "no command given");
+        if (c->status == CONTAINER_RESTARTING)
+                return err_hint(
+                    reterr,
+                    err_new(reterr, ERR_BUSY, "container '%s' is between two runs", c->name),
+                    "'kelp logs %s' may say why it ends", c->name);
         if (c->status != CONTAINER_RUNNING)
                 return err_hint(reterr,
                                 err_new(reterr, ERR_BUSY, "container '%s' is not running", c->name),

@@ -217,7 +217,7 @@ int container_list_running(const struct dirs *d, struct container ***ret, size_t
         size_t kept = 0;
 
         for (size_t i = 0; r >= 0 && i < *ret_n; i++) {
-                if ((*ret)[i]->status == CONTAINER_RUNNING)
+                if (container_is_up((*ret)[i]))
                         (*ret)[kept++] = (*ret)[i];
                 else
                         (void)container_free((*ret)[i]);

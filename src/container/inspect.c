@@ -30,7 +30,8 @@ static void add_state(const struct container *c, struct json_object *o)
         char time[CLOCK_RFC3339_MAX];
 
         json_add_string(s, "Status", container_status_name(c->status));
-        json_add_bool(s, "Running", running);
+        /* Docker's: between two runs it is both, without a process. */
+        json_add_bool(s, "Running", running || c->status == CONTAINER_RESTARTING);
         json_add_bool(s, "Paused", c->status == CONTAINER_PAUSED);
         json_add_bool(s, "Restarting", c->status == CONTAINER_RESTARTING);
         json_add_bool(s, "OOMKilled", c->oom_killed);
@@ -243,7 +244,7 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
         add_etc_file(d, c, o, "HostsPath", "hosts");
         add_log_path(d, c, o);
         json_add_string(o, "Name", name);
-        json_add_int(o, "RestartCount", 0);
+        json_add_uint(o, "RestartCount", c->restarts);
         copy_key(o, "Driver", c->config);
         json_add_string(o, "ExecDriver", RUNTIME_NAME);
         json_add_string(o, "Platform", "linux");

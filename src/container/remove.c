@@ -46,7 +46,7 @@ static int take_lock(const struct dirs *d, struct container *c,
                 if (fd != -EWOULDBLOCK)
                         return fd;
                 r = container_refresh(d, dir, c, reterr);
-                if (r >= 0 && c->status == CONTAINER_RUNNING) {
+                if (r >= 0 && container_is_up(c)) {
                         bool gone = container_auto_remove(c);
 
                         r = stop_first(d, c, o, reterr);
@@ -69,7 +69,7 @@ int container_remove(const struct dirs *d, struct container *c,
         AUTO_ERR struct err *e = NULL;
         int r;
 
-        if (c->status == CONTAINER_RUNNING) {
+        if (container_is_up(c)) {
                 bool gone = container_auto_remove(c);
 
                 r = stop_first(d, c, o, reterr);

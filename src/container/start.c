@@ -222,7 +222,7 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
                                   .warnings = o->warnings};
         int r;
 
-        if (c->status == CONTAINER_RUNNING)
+        if (container_is_up(c))
                 return err_new(reterr, ERR_BUSY, "container '%s' is running already", c->name);
         strv_add(&m.argv, MONITOR_PROGRAM);
         strv_add(&m.argv, "run");

@@ -44,6 +44,12 @@ const char *container_status_name(enum container_status s)
         return s < CONTAINER_STATUS_COUNT ? status_names[s] : "unknown";
 }
 
+bool container_is_up(const struct container *c)
+{
+        return c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED ||
+               c->status == CONTAINER_RESTARTING;
+}
+
 struct container *container_free(struct container *c)
 {
         if (!c)
@@ -84,6 +90,28 @@ bool container_auto_remove(const struct container *c)
         bool rm = false;
 
         return host.obj && json_opt_bool(&host, "AutoRemove", &rm, NULL) >= 0 && rm;
+}
+
+/* ---- facts ---- */
+
+struct facts {
+        bool held, have_run, have_exit;
+        struct run_record run;
+        struct exit_record exit;
+};
+
+static void facts_read(int dir_fd, struct facts *f)
+{
+        *f = (struct facts){0};
+        /* The lock first: a monitor that lets go of it has written its record before. */
+        f->held = lock_is_held(dir_fd, RECORD_LOCK);
+        f->have_run = run_record_read(dir_fd, &f->run, NULL) > 0;
+        f->have_exit = exit_record_read(dir_fd, &f->exit, NULL) > 0;
+        /* Of an earlier run: its policy has started it again. */
+        if (f->have_run && f->have_exit && f->exit.started_ns != f->run.started_ns) {
+                exit_record_release(&f->exit);
+                f->have_exit = false;
+        }
 }
 
 /* ---- leftovers ---- */
@@ -160,25 +188,24 @@ static int remove_ended(const struct dirs *d, struct container *c, struct err **
         return r < 0 ? r : 1;
 }
 
-/* Under the container's lock. Nobody else can have started it meanwhile. 1: it was removed. */
+/* Under the container's lock: ours, whatever the facts say of it. Nobody else can have started it meanwhile. 1: it was removed. */
 static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, struct err **reterr)
 {
-        struct run_record run;
-        struct exit_record rec = {0};
+        struct exit_record rec;
+        struct facts f;
         bool same_boot;
         int r;
 
-        r = exit_record_read(dir_fd, &rec, NULL);
-        exit_record_release(&rec);
-        if (r > 0)
+        facts_read(dir_fd, &f);
+        exit_record_release(&f.exit);
+        if (f.have_exit)
                 return goes_at_end(dir_fd, c) ? remove_ended(d, c, reterr) : 0;
-        r = run_record_read(dir_fd, &run, NULL);
-        if (r <= 0) {
+        if (!f.have_run) {
                 (void)unlinkat(dir_fd, RECORD_RUN, 0); /* damaged: it was never committed */
                 return 0;
         }
-        same_boot = strcmp(run.process.boot_id, process_boot_id()) == 0;
-        kill_leftovers(&run, c->id);
+        same_boot = strcmp(f.run.process.boot_id, process_boot_id()) == 0;
+        kill_leftovers(&f.run, c->id);
         (void)unlinkat(dir_fd, MONITOR_SOCKET, 0);
         container_event(d, c, "die",
                         (const char *const[]){"exitCode", "137" /* CODE_KILLED */, NULL});
@@ -187,7 +214,8 @@ static int settle_locked(const struct dirs *d, int dir_fd, struct container *c, 
         rec = (struct exit_record){.code = CODE_KILLED,
                                    .error = xstrdup(same_boot ? "its monitor was killed"
                                                               : "the machine stopped while it ran"),
-                                   .started_ns = run.started_ns,
+                                   .started_ns = f.run.started_ns,
+                                   .restarts = f.run.restarts,
                                    .finished_ns = clock_now_ns()};
         r = exit_record_write(dir_fd, &rec, true, reterr);
         exit_record_release(&rec);
@@ -208,21 +236,6 @@ static int settle(const struct dirs *d, int dir_fd, struct container *c, struct 
 
 /* ---- status ---- */
 
-struct facts {
-        bool held, have_run, have_exit;
-        struct run_record run;
-        struct exit_record exit;
-};
-
-static void facts_read(int dir_fd, struct facts *f)
-{
-        *f = (struct facts){0};
-        /* The lock first: a monitor that lets go of it has written its record before. */
-        f->held = lock_is_held(dir_fd, RECORD_LOCK);
-        f->have_run = run_record_read(dir_fd, &f->run, NULL) > 0;
-        f->have_exit = exit_record_read(dir_fd, &f->exit, NULL) > 0;
-}
-
 bool container_may_run(int dir_fd)
 {
         if (lock_is_held(dir_fd, RECORD_LOCK))
@@ -237,6 +250,8 @@ static void facts_apply(const struct facts *f, struct container *c)
         c->started_ns = c->finished_ns = 0;
         c->exit_code = 0;
         c->oom_killed = false;
+        c->restarts = f->have_run ? f->run.restarts : 0;
+        c->last_code = f->have_run ? f->run.last_code : 0;
         free(c->error);
         c->error = NULL;
         c->status = CONTAINER_CREATED;
@@ -254,6 +269,9 @@ static void facts_apply(const struct facts *f, struct container *c)
                 c->finished_ns = f->exit.started_ns > 0 ? f->exit.finished_ns : 0;
                 if (c->started_ns == 0)
                         c->started_ns = f->exit.started_ns;
+                c->restarts = f->exit.restarts;
+                if (f->held && f->exit.restarting)
+                        c->status = CONTAINER_RESTARTING;
         } else if (f->held && f->have_run) {
                 c->status = CONTAINER_RUNNING;
         } else if (f->have_run) {

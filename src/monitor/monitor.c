@@ -45,26 +45,30 @@ void streams_close(struct streams *s)
         }
 }
 
+int streams_give(struct streams *s, struct session *session, struct launched *p,
+                 struct err **reterr)
+{
+        for (int i = 0; i < 3; i++)
+                s->child[i] = fd_close(s->child[i]);
+        if (p->terminal >= 0)
+                return session_set_terminal_take(session, TAKE_FD(p->terminal), TAKE_FD(p->keeper),
+                                                 reterr);
+        return session_set_pipes_take(session, TAKE_FD(s->parent[0]), TAKE_FD(s->parent[1]),
+                                      TAKE_FD(s->parent[2]), reterr);
+}
+
 int streams_connect(struct streams *s, struct session *session, struct launched *p,
                     struct err **reterr)
 {
         struct stat st;
         int r = 0;
 
-        for (int i = 0; i < 3; i++)
-                s->child[i] = fd_close(s->child[i]);
         /* The client first, so that no byte of output passes it by. */
         if (fstat(MONITOR_FD_ATTACH, &st) == 0 && S_ISSOCK(st.st_mode))
                 r = session_add_client_take(session, MONITOR_FD_ATTACH, true, reterr);
         else
                 (void)fd_close(MONITOR_FD_ATTACH);
-        if (r < 0)
-                return r;
-        if (p->terminal >= 0)
-                return session_set_terminal_take(session, TAKE_FD(p->terminal), TAKE_FD(p->keeper),
-                                                 reterr);
-        return session_set_pipes_take(session, TAKE_FD(s->parent[0]), TAKE_FD(s->parent[1]),
-                                      TAKE_FD(s->parent[2]), reterr);
+        return r < 0 ? r : streams_give(s, session, p, reterr);
 }
 
 int monitor_exit_code(int status)

@@ -58,7 +58,10 @@ struct streams {
         }
 int streams_open(struct streams *s, bool with_input, struct err **reterr);
 void streams_close(struct streams *s);
-/* Gives the session what the program's other ends are; adds the first client when descriptor 4 is one. */
+/* Gives the session what the program's other ends are. */
+int streams_give(struct streams *s, struct session *session, struct launched *p,
+                 struct err **reterr);
+/* The same of the first program; adds the first client when descriptor 4 is one. */
 int streams_connect(struct streams *s, struct session *session, struct launched *p,
                     struct err **reterr);
 

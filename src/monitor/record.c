@@ -87,6 +87,10 @@ int run_record_write(int dirfd, const struct run_record *r, struct err **reterr)
         add_process(json_object(o, "monitor"), &r->monitor);
         json_add_string(o, "boot", r->process.boot_id);
         add_time(o, "started", r->started_ns);
+        if (r->restarts) {
+                json_add_uint(o, "restarts", r->restarts);
+                json_add_int(o, "lastCode", r->last_code);
+        }
         if (r->mount_ns)
                 json_add_uint(o, "mountNamespace", r->mount_ns);
         /* Never synced: after a power cut the boot id makes it worthless anyway. */
@@ -97,6 +101,7 @@ static int run_record_from(struct json_object *obj, struct run_record *ret, stru
 {
         struct json_at at = json_root(obj, RECORD_RUN), process, monitor;
         const char *boot;
+        uint64_t code = 0;
         int r;
 
         *ret = (struct run_record){0};
@@ -118,10 +123,17 @@ static int run_record_from(struct json_object *obj, struct run_record *ret, stru
                 r = get_time(&at, "started", &ret->started_ns, reterr);
         if (r >= 0)
                 r = json_opt_u64(&at, "mountNamespace", &ret->mount_ns, reterr);
+        if (r >= 0)
+                r = json_opt_u64(&at, "restarts", &ret->restarts, reterr);
+        if (r >= 0)
+                r = json_opt_u64(&at, "lastCode", &code, reterr);
         if (r < 0)
                 return r;
         if (strlen(boot) >= sizeof(ret->process.boot_id))
                 return json_fail(&at, reterr, "boot: too long");
+        if (code > 255)
+                return json_fail(&at, reterr, "lastCode: out of range");
+        ret->last_code = (int)code;
         (void)snprintf(ret->process.boot_id, sizeof(ret->process.boot_id), "%s", boot);
         (void)snprintf(ret->monitor.boot_id, sizeof(ret->monitor.boot_id), "%s", boot);
         return 0;
@@ -173,6 +185,10 @@ static struct json_object *exit_record_json(const struct exit_record *r)
                 json_add_string(o, "error", r->error);
         add_time(o, "started", r->started_ns);
         add_time(o, "finished", r->finished_ns);
+        if (r->restarts)
+                json_add_uint(o, "restarts", r->restarts);
+        if (r->restarting)
+                json_add_bool(o, "restarting", true);
         return o;
 }
 
@@ -220,6 +236,10 @@ int exit_record_parse(const char *data, size_t n, struct exit_record *ret, struc
                 r = get_time(&at, "started", &ret->started_ns, reterr);
         if (r >= 0)
                 r = get_time(&at, "finished", &ret->finished_ns, reterr);
+        if (r >= 0)
+                r = json_opt_u64(&at, "restarts", &ret->restarts, reterr);
+        if (r >= 0)
+                r = json_opt_bool(&at, "restarting", &ret->restarting, reterr);
         if (r < 0)
                 return r;
         if (code > 255)

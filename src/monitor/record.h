@@ -2,7 +2,8 @@
 #pragma once
 /*
  * record — the facts that a monitor leaves in a container's directory: run.json (the latest start) and exit.json (the latest end). Together
- * with the lock they are all that the state is derived from (docs/state.md).
+ * with the lock they are all that the state is derived from (docs/state.md). An exit record whose start is not that of the run record is one
+ * of an earlier run, in a container that its policy has started again: it counts no more.
  *
  * The exit of a container that is removed at once is written into its lock file instead: whoever waits for the lock has that
  * file open, and can read it after the container's directory is gone.
@@ -14,10 +15,12 @@
 
 struct err;
 
-#define RECORD_RUN        "run.json"
-#define RECORD_EXIT       "exit.json"
-#define RECORD_LOCK       "lock"
-#define RECORD_RESTART    "restart.lock" /* held by who stops it in order to start it again */
+#define RECORD_RUN     "run.json"
+#define RECORD_EXIT    "exit.json"
+#define RECORD_LOCK    "lock"
+#define RECORD_RESTART "restart.lock" /* held by who stops it in order to start it again */
+#define RECORD_STOPPED                                                                             \
+        "stopped" /* there: a command has stopped it, so that no policy starts it again */
 #define RECORD_EXECS      "exec"
 #define RECORD_MAX        (64U * 1024)
 #define RECORD_EXECS_KEPT 64
@@ -25,6 +28,8 @@ struct err;
 struct run_record {
         struct process_id process, monitor;
         int64_t started_ns;
+        uint64_t restarts; /* by its policy, since a command started it */
+        int last_code;     /* how the run before this one ended; of the first: 0 */
         uint64_t
             mount_ns; /* mount_ns_id(); to find what is left of a container that shares the host's processes. 0: own PID namespace */
 };
@@ -34,6 +39,8 @@ struct exit_record {
         char *error;        /* owned; NULL none */
         int64_t started_ns; /* of the start that it ends; 0: the start failed */
         int64_t finished_ns;
+        uint64_t restarts; /* by its policy; the one that is waited for counts */
+        bool restarting;   /* the monitor waits to start it again */
 };
 /* Reading: 1 there is one, 0 none, < 0 it cannot be read (ERR_INVALID: damaged). */
 /* The mount namespace of a process. Where the kernel numbers them once and for all (Linux 6.11), that number; else the inode's, which the next

@@ -4,7 +4,8 @@
  *
  *   lock → spec → U → plan → clone … program runs → run.json → "started"
  *   loop: output, clients, timers, signals
- *   pid 1 is dead → what is left is killed → drain → exit record, or (--rm) the rename that removes → lock released
+ *   pid 1 is dead → what is left is killed → drain → its policy starts it again (run_again.c), or:
+ *   exit record, or (--rm) the rename that removes → lock released
  *   → wait for the first client → "exited" → (--rm: files deleted, lock released) → wait for slow clients
  *
  * The order of the end: the exit record comes first, since it is what others wait for; the lock is let go before "exited", so that who
@@ -57,6 +58,12 @@ static void kill_after(struct run *run, uint64_t seconds)
                                      &run->kill_timer, NULL);
 }
 
+void run_ask_to_end(struct run *run)
+{
+        (void)sys_pidfd_send_signal(run->p.pidfd, run->stop_signal);
+        kill_after(run, run->stop_timeout);
+}
+
 static void finish(struct run *run, int status);
 
 static void reap(struct run *run)
@@ -83,8 +90,13 @@ static int on_signal(struct loop *l, const struct signalfd_siginfo *si, void *ar
                 reap(run);
         } else if (si->ssi_signo == SIGTERM) {
                 /* Somebody ends the user's processes: the container gets the same notice as from "stop". */
-                (void)sys_pidfd_send_signal(run->p.pidfd, run->stop_signal);
-                kill_after(run, run->stop_timeout);
+                run->again.over = true;
+                if (run->again.waiting)
+                        run_ended(run);
+                else
+                        run_ask_to_end(run);
+        } else if (si->ssi_signo == SIGUSR1) {
+                run_look_again(run);
         }
         return 0;
 }
@@ -103,7 +115,8 @@ static void record_exit(struct run *run, struct exit_record *rec)
 {
         AUTO_ERR struct err *e = NULL;
 
-        rec->finished_ns = clock_now_ns();
+        if (rec->finished_ns == 0)
+                rec->finished_ns = clock_now_ns();
         FAULT_POINT("monitor-exit");
         if (run->rm) {
                 (void)exit_record_write_lock(run->dir_fd, rec, NULL);
@@ -145,41 +158,65 @@ static void on_delivered(void *arg)
         loop_stop(run->loop);
 }
 
-static void finish(struct run *run, int status)
+void run_ended(struct run *run)
 {
-        struct exit_record rec = {.started_ns = run->started_ns};
-
-        run->kill_timer = loop_remove(run->kill_timer);
-        run->p.pid = 0;
-        run->code = rec.code = monitor_exit_code(status);
-        kill_leftovers(run);
-        run_event_die(run, run->code);
-        session_drain(run->session);
+        run->again.waiting = false;
+        run->again.last.restarting = false;
+        run->again.last.restarts = run->again.restarts;
+        run->code = run->again.last.code;
         run->log = log_writer_free(run->log);
         run_remove_socket(run);
         /* Whoever restarts it needs it still. Without him, killed meanwhile, the next look removes it (container/state.c). */
         run->rm = run->rm && !lock_is_held(run->dir_fd, RECORD_RESTART);
-        record_exit(run, &rec);
+        record_exit(run, &run->again.last);
         session_finish(run->session, run->code, on_served, on_delivered, run);
         /* A client that does not read may keep us for ever, but not who waits for the lock: "wait", "stop", "rm". */
         if (!run->delivered)
                 delete_removed(run);
 }
 
+static void finish(struct run *run, int status)
+{
+        run->kill_timer = loop_remove(run->kill_timer);
+        run->p.pid = 0;
+        exit_record_release(&run->again.last);
+        run->again.last = (struct exit_record){.code = monitor_exit_code(status),
+                                               .started_ns = run->started_ns,
+                                               .finished_ns = clock_now_ns()};
+        kill_leftovers(run);
+        run_event_die(run, run->again.last.code);
+        session_drain(run->session);
+        if (!run_goes_on(run))
+                run_ended(run);
+}
+
 /* ---- putting it together ---- */
+
+static const struct launched not_launched = {
+    .pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF};
+
+void run_clear(struct run *run)
+{
+        if (run->p.pid > 0) {
+                (void)sys_pidfd_send_signal(run->p.pidfd, SIGKILL);
+                (void)waitpid(run->p.pid, NULL, 0);
+                kill_leftovers(run);
+        }
+        (void)fd_close(run->p.pidfd);
+        (void)fd_close(run->p.terminal);
+        (void)fd_close(run->p.keeper);
+        free(run->p.warning);
+        run->p = not_launched;
+}
 
 /* What was started by a start that failed afterwards, and a container that exists for this run only, go. */
 static void start_failed(struct run *run, const struct err *e)
 {
         struct exit_record rec = {.code = err_exit_code(e), .error = xstrdup(err_message(e))};
 
-        if (run->p.pid > 0) {
-                (void)sys_pidfd_send_signal(run->p.pidfd, SIGKILL);
-                (void)waitpid(run->p.pid, NULL, 0);
-                kill_leftovers(run);
-                run_remove_socket(run);
-        }
+        run_clear(run);
         if (run->lock_fd >= 0) {
+                run_remove_socket(run);
                 (void)unlinkat(run->dir_fd, RECORD_RUN, 0);
                 record_exit(run, &rec);
         }
@@ -213,16 +250,17 @@ static int on_idle_timer(struct loop *l, void *arg)
         return 0;
 }
 
-static int serve(struct run *run, struct err **reterr)
+void run_started(struct run *run)
 {
-        struct loop_source *idle;
-
+        run_event(run, "start", NULL);
         if (run->timeout)
                 kill_after(run, run->timeout);
         /* Not at once: a container that ends by then should not pay for it. */
-        (void)loop_add_timer(run->loop, IDLE_AFTER_NS, on_idle_timer, run, &idle, NULL);
-        /* If the program has ended already, SIGCHLD has been blocked since before it was started: the loop finds it. */
-        return loop_run(run->loop, reterr);
+        if (run->idle_timer)
+                (void)loop_timer_set(run->idle_timer, IDLE_AFTER_NS);
+        else
+                (void)loop_add_timer(run->loop, IDLE_AFTER_NS, on_idle_timer, run, &run->idle_timer,
+                                     NULL);
 }
 
 static void run_release(struct run *run)
@@ -234,6 +272,7 @@ static void run_release(struct run *run)
         (void)fd_close(run->p.pidfd);
         (void)fd_close(run->p.terminal);
         (void)fd_close(run->p.keeper);
+        exit_record_release(&run->again.last);
         (void)fd_close(run->dir_fd);
         (void)fd_close(run->lock_fd);
         run->d = dirs_free(run->d);
@@ -245,12 +284,13 @@ static void run_release(struct run *run)
 
 int monitor_run(struct run_args *a)
 {
-        struct run run = {
-            .a = a,
-            .rm = a->rm,
-            .dir_fd = -EBADF,
-            .lock_fd = -EBADF,
-            .p = {.pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF}};
+        struct run run = {.a = a,
+                          .rm = a->rm,
+                          .dir_fd = -EBADF,
+                          .lock_fd = -EBADF,
+                          .rows = a->rows,
+                          .cols = a->cols,
+                          .p = not_launched};
         AUTO_ERR struct err *e = NULL;
         sigset_t set;
         int r;
@@ -258,6 +298,7 @@ int monitor_run(struct run_args *a)
         (void)sigemptyset(&set);
         (void)sigaddset(&set, SIGCHLD);
         (void)sigaddset(&set, SIGTERM);
+        (void)sigaddset(&set, SIGUSR1);
         (void)sigprocmask(SIG_BLOCK, &set, NULL);
         r = loop_new(&run.loop, &e);
         if (r >= 0)
@@ -270,9 +311,10 @@ int monitor_run(struct run_args *a)
                 run_release(&run);
                 return 1;
         }
-        run_event(&run, "start", NULL);
+        run_started(&run);
         status_started(run.p.pid, run.p.warning);
-        r = serve(&run, &e);
+        /* If the program has ended already, SIGCHLD has been blocked since before it was started: the loop finds it. */
+        r = loop_run(run.loop, &e);
         delete_removed(&run);
         run_release(&run);
         return r < 0 ? 1 : 0;

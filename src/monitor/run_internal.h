@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* run_internal — one run of a container: run.c (its life and end) and run_start.c (up to the program running). */
+/* run_internal — a container from its start to its end: run.c (its life and end), run_start.c (up to the program running), run_again.c (restarts). */
 #include "launch/launch.h"
 #include "monitor/monitor.h"
 #include "monitor/notify.h"
@@ -28,14 +28,22 @@ struct run {
         struct launched p;
         int targets[SPEC_NS_COUNT]; /* pidfds of those whose namespaces it shares */
         size_t n_targets;
-        struct loop_source *kill_timer;
+        struct loop_source *kill_timer, *idle_timer;
         int stop_signal;
         uint32_t stop_timeout, timeout;
-        bool rm;        /* the end removes it */
-        bool own_pids;  /* a PID namespace of its own: nothing outlives pid 1 */
-        bool delivered; /* every client has got all */
+        bool rm;             /* the end removes it */
+        bool own_pids;       /* a PID namespace of its own: nothing outlives pid 1 */
+        bool delivered;      /* every client has got all */
+        uint16_t rows, cols; /* of the terminal to begin with; 0: unknown */
         int64_t started_ns;
         int code;
+        struct run_again {
+                uint64_t restarts, pause_ns; /* so far; the latest pause */
+                struct exit_record last;     /* how the latest run ended */
+                struct loop_source *timer;
+                bool waiting; /* no program runs: it is started when the timer says so */
+                bool over;    /* somebody ends us: nothing is started any more */
+        } again;
         /* For events and for the removal: run_event.c */
         char *name, *image_name;
         struct strv labels;
@@ -54,3 +62,16 @@ int run_start(struct run *run, struct err **reterr);
 /* run_socket.c: further clients find it, and no longer. */
 int run_listen(struct run *run, struct err **reterr);
 void run_remove_socket(const struct run *run);
+/* The program once more, for the same session. The same of failures; run->started_ns is then still that of the run before. */
+int run_start_again(struct run *run, struct err **reterr);
+
+/* run.c, for run_again.c: the program runs; its run is over, for good or not; what a start has left that failed goes. */
+void run_started(struct run *run);
+void run_ended(struct run *run);
+void run_clear(struct run *run);
+void run_ask_to_end(struct run *run); /* its stop signal, later SIGKILL */
+
+/* run_again.c. True: run->again.last is recorded, and the program will be started again; run_ended() is called if it is not. */
+bool run_goes_on(struct run *run);
+/* A command has stopped the container (RECORD_STOPPED), perhaps between two runs. */
+void run_look_again(struct run *run);

@@ -51,6 +51,7 @@ static int open_container(struct run *run, struct err **reterr)
         /* The facts of the previous life go first: from here on the state is "created". */
         (void)unlinkat(run->dir_fd, RECORD_EXIT, 0);
         (void)unlinkat(run->dir_fd, RECORD_RUN, 0);
+        (void)unlinkat(run->dir_fd, RECORD_STOPPED, 0);
         /* An end that found no room for a record of its own stands in the lock (record_exit()). */
         if (ftruncate(run->lock_fd, 0) < 0)
                 return err_sys(reterr, errno, "begin its records");
@@ -126,20 +127,25 @@ static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
                 if (r < 0)
                         return r;
         }
-        if (run->a->rows && run->a->cols) {
-                s->process.rows = run->a->rows;
-                s->process.cols = run->a->cols;
+        if (run->rows && run->cols) {
+                s->process.rows = run->rows;
+                s->process.cols = run->cols;
         }
-        run->name = xstrdup(run->a->name);
-        run->image_name = TAKE_PTR(s->image_name);
-        run->labels = s->labels;
-        s->labels = (struct strv){0};
-        (void)run_name(run);
         run->stop_signal = s->stop_signal;
         run->stop_timeout = s->stop_timeout;
         run->timeout = s->timeout;
         run->own_pids = s->ns[SPEC_NS_PID].enabled && !s->ns[SPEC_NS_PID].path;
         return 0;
+}
+
+/* What the events say. */
+static void remember(struct run *run, struct spec *s)
+{
+        run->name = xstrdup(run->a->name);
+        run->image_name = TAKE_PTR(s->image_name);
+        run->labels = s->labels;
+        s->labels = (struct strv){0};
+        (void)run_name(run);
 }
 
 static int open_log(struct run *run, struct err **reterr)
@@ -264,7 +270,9 @@ static int write_pidfile(const struct run *run, struct err **reterr)
 
 static int write_run_record(struct run *run, struct err **reterr)
 {
-        struct run_record rec = {.started_ns = run->started_ns};
+        struct run_record rec = {.started_ns = run->started_ns,
+                                 .restarts = run->again.restarts,
+                                 .last_code = run->again.last.code};
         int r;
 
         r = process_identify(run->p.pid, &rec.process, reterr);
@@ -277,35 +285,43 @@ static int write_run_record(struct run *run, struct err **reterr)
         return run_record_write(run->dir_fd, &rec, reterr);
 }
 
-int run_start(struct run *run, struct err **reterr)
+static int connect_first(struct run *run, struct streams *streams, struct err **reterr)
 {
-        struct streams streams = STREAMS_NONE;
-        AUTO(spec_freep) struct spec *s = NULL;
         int r;
 
-        r = open_container(run, reterr);
-        if (r >= 0)
-                r = read_spec(run, &s, reterr);
-        if (r >= 0)
-                r = open_log(run, reterr);
-        if (r >= 0)
-                r = monitor_enter(run->d, reterr);
+        run->session = session_new(&(struct session_opts){
+            .loop = run->loop, .log = run->log, .stdin_once = run->a->stdin_once});
+        r = streams_connect(streams, run->session, &run->p, reterr);
+        return r < 0 ? r : run_listen(run, reterr);
+}
+
+static int connect_again(struct run *run, struct streams *streams, struct err **reterr)
+{
+        session_begin_again(run->session, run->log);
+        return streams_give(streams, run->session, &run->p, reterr);
+}
+
+typedef int (*connect_fn)(struct run *run, struct streams *streams, struct err **reterr);
+
+/* From its description to its record, inside U. */
+static int start_program(struct run *run, struct spec *s, connect_fn connect, struct err **reterr)
+{
+        struct streams streams = STREAMS_NONE;
+        int64_t before = run->started_ns;
+        int r;
+
         run->started_ns = clock_now_ns();
-        if (r >= 0)
-                r = own_files(run, s, reterr);
+        r = own_files(run, s, reterr);
         if (r >= 0)
                 r = renew_work(run, s, reterr);
+        if (r >= 0)
+                run->notify = notify_free(run->notify); /* of the run before */
         if (r >= 0)
                 r = notify_new(run->d, run->dir_fd, s, &run->notify, reterr);
         if (r >= 0)
                 r = launch(run, s, &streams, reterr);
-        if (r >= 0) {
-                run->session = session_new(&(struct session_opts){
-                    .loop = run->loop, .log = run->log, .stdin_once = run->a->stdin_once});
-                r = streams_connect(&streams, run->session, &run->p, reterr);
-        }
         if (r >= 0)
-                r = run_listen(run, reterr);
+                r = connect(run, &streams, reterr);
         if (r >= 0)
                 r = write_pidfile(run, reterr);
         if (r >= 0)
@@ -315,6 +331,40 @@ int run_start(struct run *run, struct err **reterr)
         if (r >= 0 && passes_through(run))
                 r = let_go_of_stdio(reterr);
         streams_close(&streams);
+        if (r < 0)
+                run->started_ns = before;
+        return r;
+}
+
+int run_start(struct run *run, struct err **reterr)
+{
+        AUTO(spec_freep) struct spec *s = NULL;
+        int r;
+
+        r = open_container(run, reterr);
+        if (r >= 0)
+                r = read_spec(run, &s, reterr);
+        if (r >= 0) {
+                remember(run, s);
+                r = open_log(run, reterr);
+        }
+        if (r >= 0)
+                r = monitor_enter(run->d, reterr);
+        if (r >= 0)
+                r = start_program(run, s, connect_first, reterr);
+        let_go_of_targets(run);
+        return r;
+}
+
+int run_start_again(struct run *run, struct err **reterr)
+{
+        AUTO(spec_freep) struct spec *s = NULL;
+        int r;
+
+        (void)session_size(run->session, &run->rows, &run->cols);
+        r = read_spec(run, &s, reterr);
+        if (r >= 0)
+                r = start_program(run, s, connect_again, reterr);
         let_go_of_targets(run);
         return r;
 }

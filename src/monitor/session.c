@@ -243,21 +243,47 @@ void session_input(struct session *s, const void *data, size_t n)
 
 void session_input_end(struct session *s)
 {
-        if (s->in_fd < 0 || s->terminal)
+        if (s->terminal)
                 return;
+        /* Between two runs too: the next program gets the end. */
         s->in_eof = true;
-        input_flush(s);
+        if (s->in_fd >= 0)
+                input_flush(s);
 }
 
 void session_resize(struct session *s, uint16_t rows, uint16_t cols)
 {
         struct winsize size = {.ws_row = rows, .ws_col = cols};
 
+        s->rows = rows;
+        s->cols = cols;
         if (s->terminal && s->src[0].fd >= 0)
                 (void)ioctl(s->src[0].fd, TIOCSWINSZ, &size);
 }
 
+bool session_size(const struct session *s, uint16_t *ret_rows, uint16_t *ret_cols)
+{
+        if (!s->rows || !s->cols)
+                return false;
+        *ret_rows = s->rows;
+        *ret_cols = s->cols;
+        return true;
+}
+
 /* ---- setting up, ending ---- */
+
+void session_begin_again(struct session *s, struct log_writer *log)
+{
+        struct client *next;
+
+        s->log = log;
+        sources_hold(s, false);
+        for (struct client *c = s->clients; c; c = next) {
+                next = c->next;
+                if (!c->dropped && queue_left(&c->out) > SESSION_HIGH)
+                        client_give_up(c);
+        }
+}
 
 int session_set_pipes_take(struct session *s, int in, int out, int err, struct err **reterr)
 {
@@ -273,6 +299,8 @@ int session_set_pipes_take(struct session *s, int in, int out, int err, struct e
         }
         for (size_t i = 0; i < ARRAY_SIZE(s->src) && r >= 0; i++)
                 r = source_watch(&s->src[i], reterr);
+        if (r >= 0 && s->in_eof && s->in_fd >= 0)
+                input_flush(s); /* of an earlier run: session_input_end() */
         return r < 0 ? err_wrap(reterr, r, "watch the program's output") : 0;
 }
 

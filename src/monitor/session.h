@@ -25,7 +25,7 @@ struct session;
 
 struct session_opts {
         struct loop *loop;
-        struct log_writer *log; /* borrowed; NULL: none. session_drain() is its last use */
+        struct log_writer *log; /* borrowed; NULL: none. session_drain() ends its use */
         bool stdin_once;        /* the first end of a client's input closes the program's */
 };
 struct session *session_new(const struct session_opts *o);
@@ -41,6 +41,11 @@ int session_add_client_take(struct session *s, int fd, bool first, struct err **
 /* Accepts further clients on a listening socket, consumed. */
 int session_listen_take(struct session *s, int fd, struct err **reterr);
 
+/* After session_drain(): the program is started again, for the same clients; its new streams follow. A client that holds the most it
+ * may is dropped: each run would add to it. */
+void session_begin_again(struct session *s, struct log_writer *log);
+/* The size that a client last gave the terminal. False: none has. */
+bool session_size(const struct session *s, uint16_t *ret_rows, uint16_t *ret_cols);
 /* The program is dead: everything it has written is read and passed on, its descriptors are closed. */
 void session_drain(struct session *s);
 /* Calls back @served (once) when the client that started the program has got all, or is gone, and @done (once, never before) when this holds

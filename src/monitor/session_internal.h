@@ -54,8 +54,9 @@ struct session {
         bool stdin_once, terminal, finishing, held;
         int code;
         struct source src[2];
-        int keeper; /* the terminal's other side, see session_set_terminal_take() */
-        int in_fd;  /* where input goes; a copy of the master's descriptor with a terminal */
+        uint16_t rows, cols; /* the last that a client asked for; 0: none has */
+        int keeper;          /* the terminal's other side, see session_set_terminal_take() */
+        int in_fd; /* where input goes; a copy of the master's descriptor with a terminal */
         struct loop_source *in_watch;
         struct queue in;
         bool in_eof; /* close once the queue is empty */

@@ -4,6 +4,7 @@
  * options — what the user asked of run/create, as plain data, and the pure step from there and the image's config to a spec.
  * The command line fills it from its option table; the API will fill it from JSON.
  */
+#include "spec/restart_policy.h"
 #include "spec/spec.h"
 
 enum run_mount_type {
@@ -86,6 +87,7 @@ struct run_options {
         char *stop_signal, *sdnotify;
         int64_t stop_timeout; /* -1: default */
         uint32_t timeout;
+        struct restart_policy restart;
         /* logs */
         char *log_driver;
         struct strv log_opts;

@@ -86,3 +86,184 @@ def test_a_killed_restart_leaves_nothing_of_what_its_end_removes(kelp, busybox):
     restart.wait()
     wait_for(lambda: kelp.ok("ps", "-aq") == "")
     assert actions(kelp, "c")[-2:] == ["die", "destroy"]
+
+
+# ---- policies ----------------------------------------------------------------------------------
+
+
+def inspect(kelp, name, path):
+    return kelp.ok("container", "inspect", "--format", "{{" + path + "}}", name)
+
+
+def restarts(kelp, name):
+    return int(inspect(kelp, name, ".RestartCount"))
+
+
+def test_always_restarts_with_pauses_and_logs(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--restart", "always", "-v", "/data", busybox, "sh", "-c", "echo round; echo x >> /data/f; exit 0")
+    volumes = kelp.ok("volume", "ls", "-q")
+    wait_for(lambda: restarts(kelp, "c") >= 4)
+    policy = json.loads(inspect(kelp, "c", "json .HostConfig.RestartPolicy"))
+    assert policy == {"Name": "always", "MaximumRetryCount": 0}
+    wait_for(lambda: kelp.state("c")["Status"] == "restarting")
+    state = kelp.state("c")
+    assert state["Restarting"] and state["Running"] and state["Pid"] == 0 and state["ExitCode"] == 0
+    assert kelp.ok("ps", "--format", "{{.State}} {{.Status}}").startswith("restarting Restarting (0) ")
+    assert kelp.ok("logs", "c").split().count("round") >= 3
+    told = actions(kelp, "c")
+    assert told[:6] == ["start", "die"] * 3
+    times = [float(t) for t in kelp.ok("events", "--stream=false", "--format", "{{.TimeNano}}", "--filter", "event=start").split()]
+    gaps = [(b - a) / 1e9 for a, b in zip(times, times[1:])]
+    assert gaps[0] >= 0.1 and gaps[1] >= 0.2 and gaps[2] >= 0.4
+    kelp.ok("stop", "c", timeout=10)
+    assert kelp.state("c")["Status"] == "exited" and not kelp.state("c")["Restarting"]
+    assert kelp.ok("volume", "ls", "-q") == volumes
+    assert monitors(kelp) == []
+
+
+def test_on_failure_counts(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--restart", "on-failure:2", busybox, "sh", "-c", "exit 3")
+    wait_for(lambda: kelp.state("c")["Status"] == "exited")
+    assert restarts(kelp, "c") == 2 and kelp.state("c")["ExitCode"] == 3
+    assert actions(kelp, "c") == ["start", "die"] * 3
+    kelp.ok("start", "c")
+    assert restarts(kelp, "c") < 2, "a start by hand begins anew"
+    wait_for(lambda: kelp.state("c")["Status"] == "exited" and restarts(kelp, "c") == 2)
+    kelp.ok("run", "--name", "good", "--restart", "on-failure", busybox, "true")
+    assert kelp.state("good")["Status"] == "exited" and restarts(kelp, "good") == 0
+
+
+def test_a_failing_start_is_a_failed_run(kelp, busybox):
+    """The program is gone at the second round: it is tried again, and the reason is told."""
+    kelp.ok("run", "-d", "--name", "c", "--restart", "on-failure:2", busybox, "sh", "-c", "rm -f /bin/sh; exit 1")
+    wait_for(lambda: kelp.state("c")["Status"] == "exited")
+    state = kelp.state("c")
+    assert restarts(kelp, "c") == 2 and state["ExitCode"] == 127 and "sh" in state["Error"]
+    assert monitors(kelp) == []
+
+
+def test_stop_and_kill_end_the_policy(kelp, busybox):
+    for name, how in (("a", ("stop", "-t", "0")), ("b", ("kill",)), ("d", ("kill", "-s", "INT")), ("e", ("stop", "-t", "0"))):
+        policy = "unless-stopped" if name == "e" else "always"
+        kelp.ok("run", "-d", "--name", name, "--restart", policy, busybox, "sh", "-c", "trap exit INT; while :; do sleep 0.05; done")
+        kelp.ok(*how, name)
+        wait_for(lambda: kelp.state(name)["Status"] == "exited")
+        assert restarts(kelp, name) == 0
+        kelp.ok("start", name)
+        os.kill(kelp.state(name)["Pid"], signal.SIGKILL)
+        wait_for(lambda: restarts(kelp, name) == 1 and kelp.state(name)["Status"] == "running")
+        assert kelp.state(name)["ExitCode"] == 0
+
+
+def test_other_signals_do_not_end_the_policy(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--restart", "always", busybox, "sh", "-c", "trap 'exit 5' HUP; echo up; while :; do sleep 0.05; done")
+    wait_for(lambda: "up" in kelp.ok("logs", "c"))
+    kelp.ok("kill", "-s", "HUP", "c")
+    wait_for(lambda: restarts(kelp, "c") == 1 and kelp.state("c")["Status"] == "running")
+
+
+def test_in_the_pause(kelp, busybox):
+    """stop, kill, rm and restart act at once on one that waits; start has nothing to do; exec says why it cannot."""
+    def crashing(name):
+        kelp.ok("run", "-d", "--name", name, "--restart", "always", busybox, "sh", "-c", "exit 9")
+        wait_for(lambda: restarts(kelp, name) >= 5 and kelp.state(name)["Status"] == "restarting")  # 3.2 s of pause
+        return name
+    kelp.ok("stop", crashing("a"), timeout=2)
+    assert kelp.state("a")["Status"] == "exited" and kelp.state("a")["ExitCode"] == 9
+    kelp.ok("kill", crashing("b"))
+    wait_for(lambda: kelp.state("b")["Status"] == "exited", 2)
+    kelp.fails("exec", crashing("d"), "true", match="between two runs")
+    kelp.ok("start", "d")
+    assert kelp.ok("wait", "d") == "9"
+    kelp.fails("rm", "d", match="is running")
+    kelp.ok("restart", "d", timeout=2)
+    assert restarts(kelp, "d") <= 1
+    kelp.ok("rm", "-f", "d", timeout=2)
+    assert sorted(kelp.ok("ps", "-a", "--format", "{{.Names}}").split()) == ["a", "b"]
+    assert monitors(kelp) == []
+
+
+def test_wait_returns_at_the_end_of_a_run(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--restart", "always", busybox, "sh", "-c", "trap 'exit 5' HUP; echo up; while :; do sleep 0.05; done")
+    wait_for(lambda: "up" in kelp.ok("logs", "c"))
+    waiter = kelp.popen("wait", "c")
+    kelp.ok("kill", "-s", "HUP", "c")
+    assert waiter.communicate(timeout=20)[0] == "5\n"
+
+
+def test_attached_clients_see_every_run(kelp, busybox):
+    client = kelp.popen("run", "-i", "--name", "c", "--restart", "on-failure:3", busybox, "sh", "-c",
+                        "read line; echo got $line; test $line = last")
+    kelp.wait_running("c")
+    for n, line in enumerate(("one", "two", "last")):
+        wait_for(lambda: restarts(kelp, "c") == n and kelp.state("c")["Status"] == "running")
+        client.stdin.write(line + "\n")
+        client.stdin.flush()
+    assert client.communicate(timeout=20)[0] == "got one\ngot two\ngot last\n" and client.returncode == 0
+    assert restarts(kelp, "c") == 2
+
+
+def test_the_end_of_input_is_that_of_later_runs(kelp, busybox):
+    result = kelp("run", "-i", "--name", "c", "--restart", "on-failure:2", busybox, "sh", "-c", "cat; exit 4", input="text\n")
+    assert result.rc == 4 and result.out == "text\n" and restarts(kelp, "c") == 2
+
+
+def test_a_terminal_keeps_its_size(kelp, busybox):
+    terminal = kelp.pty("run", "-it", "--name", "c", "--restart", "on-failure:1", busybox, "sh", "-c", "stty size; read x; exit 1", size=(31, 71))
+    terminal.expect("31 71")
+    terminal.resize(33, 77)
+    wait_for(lambda: "33 77" in kelp.ok("exec", "c", "sh", "-c", "stty size < /proc/1/fd/0"))
+    terminal.send("\r")
+    terminal.expect("33 77")
+    terminal.send("\r")
+
+
+def test_killed_monitor_at_any_time(kelp, busybox):
+    """In the pause it has ended as its record says; while it runs it is one whose monitor was killed."""
+    kelp.garbage = True
+    kelp.ok("run", "-d", "--name", "c", "--restart", "always", busybox, "sh", "-c", "exit 9")
+    wait_for(lambda: restarts(kelp, "c") >= 4 and kelp.state("c")["Status"] == "restarting")
+    os.kill(monitors(kelp)[0], signal.SIGKILL)
+    wait_for(lambda: kelp.state("c")["Status"] == "exited")
+    assert kelp.state("c")["ExitCode"] == 9
+    kelp.ok("start", "c")
+    wait_for(lambda: restarts(kelp, "c") == 1)
+    kelp.ok("rm", "-f", "c")
+
+    kelp.ok("run", "-d", "--name", "d", "--restart", "always", busybox, "sleep", "1000")
+    os.kill(kelp.state("d")["Pid"], signal.SIGKILL)
+    wait_for(lambda: restarts(kelp, "d") == 1 and kelp.state("d")["Status"] == "running")
+    os.kill(monitors(kelp)[0], signal.SIGKILL)
+    wait_for(lambda: kelp.state("d")["Status"] == "exited")
+    assert kelp.state("d")["ExitCode"] == 137
+    assert not [p for p in kelp.processes().values() if "sleep 1000" in p[2]]
+
+
+def test_a_monitor_that_is_asked_to_end_starts_nothing_again(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--restart", "always", busybox, "sh", "-c", TRAP)
+    wait_for(lambda: "up" in kelp.ok("logs", "c"))
+    os.kill(monitors(kelp)[0], signal.SIGTERM)
+    wait_for(lambda: kelp.state("c")["Status"] == "exited")
+    assert kelp.state("c")["ExitCode"] == 7 and restarts(kelp, "c") == 0
+
+
+def test_policies_that_are_none(kelp, busybox):
+    def refused(match, *args):
+        kelp.fails("create", *args, busybox, "true", code=125, match=match)
+    refused("unknown restart policy 'sometimes'", "--restart", "sometimes")
+    refused("only on-failure takes a number", "--restart", "always:3")
+    refused("no number of restarts", "--restart", "on-failure:-1")
+    refused("contradict each other", "--restart", "always", "--rm")
+    refused("passthrough", "--restart", "always", "--log-driver", "passthrough")
+    kelp.ok("create", "--rm", "--restart", "no", busybox, "true")
+
+
+def test_an_idle_monitor_is_small_after_restarts(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--restart", "always", busybox, "sh", "-c", "test -e /f && exec sleep 1000; test -e /e && touch /f; touch /e; exit 1")
+    wait_for(lambda: restarts(kelp, "c") == 2 and kelp.state("c")["Status"] == "running")
+    (monitor,) = monitors(kelp)
+
+    def private():
+        text = open(f"/proc/{monitor}/smaps_rollup").read()
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private"))
+    wait_for(lambda: private() <= 1024, 5, f"{private()} KiB of its own")

@@ -11,6 +11,8 @@ static void test_run(void **state)
         struct run_record a = {.process = {12, 345, "boot"},
                                .monitor = {6, 789, "boot"},
                                .started_ns = 1767225600123456789,
+                               .restarts = 3,
+                               .last_code = 255,
                                .mount_ns = 4026531840};
         struct run_record b;
         int dir = unit_dir(state);
@@ -24,6 +26,8 @@ static void test_run(void **state)
         assert_int_equal(b.monitor.start_time, 789);
         assert_true(b.started_ns == a.started_ns);
         assert_int_equal(b.mount_ns, a.mount_ns);
+        assert_int_equal(b.restarts, 3);
+        assert_int_equal(b.last_code, 255);
 }
 
 static void test_exit(void **state)
@@ -33,7 +37,9 @@ static void test_exit(void **state)
                                 .oom = true,
                                 .error = (char[]){"why \"so\""},
                                 .started_ns = 1,
-                                .finished_ns = 2000000001};
+                                .finished_ns = 2000000001,
+                                .restarts = 4,
+                                .restarting = true};
         struct exit_record b;
         int dir = unit_dir(state);
         AUTO_CLOSE int lock = -EBADF;
@@ -44,6 +50,7 @@ static void test_exit(void **state)
         assert_true(b.oom);
         assert_string_equal(b.error, a.error);
         assert_true(b.started_ns == 1 && b.finished_ns == 2000000001);
+        assert_true(b.restarting && b.restarts == 4);
         exit_record_release(&b);
 
         /* In the lock file it outlives the file's name. */
