@@ -2,13 +2,17 @@
 #include "image/layer_info.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/atomic_file.h"
 #include "base/err.h"
+#include "base/fd.h"
+#include "base/io.h"
 #include "base/json.h"
+#include "base/parse.h"
 #include "base/sha256.h"
 #include "base/str.h"
 #include "idmap/idmap.h"
@@ -122,6 +126,37 @@ void layer_info_dir(const struct layer_info *i, const struct id_map *uid, const 
                 return;
         ret[2] = '.';
         hash_text(h, ret + 3);
+}
+
+/* ---- variants ---- */
+
+static void shared_name(const char *dir, char ret[LAYER_DIR_MAX + 8])
+{
+        (void)snprintf(ret, LAYER_DIR_MAX + 8, "shared%s", dir + strlen("fs"));
+}
+
+uint64_t layer_variant_shared(int layer_fd, const char *dir)
+{
+        char name[LAYER_DIR_MAX + 8];
+        AUTO_FREE char *text = NULL;
+        uint64_t bytes = 0;
+        size_t n;
+
+        shared_name(dir, name);
+        if (io_read_file(layer_fd, name, 32, &text, &n, NULL) < 0 || parse_u64(text, &bytes) < 0)
+                return 0;
+        return bytes;
+}
+
+int layer_variant_note_shared(int layer_fd, const char *dir, uint64_t bytes)
+{
+        char name[LAYER_DIR_MAX + 8], text[24];
+        AUTO_CLOSE int fd = -EBADF;
+
+        shared_name(dir, name);
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)bytes);
+        fd = openat(layer_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+        return fd < 0 ? -errno : io_write_full(fd, text, strlen(text));
 }
 
 /* ---- info.json ---- */

@@ -65,3 +65,7 @@ int layer_info_write(int layer_fd, const struct layer_info *i, struct err **rete
  * as, else "fs.<hash>", which may have to be made first (layer_reown()). Pure. An id outside the map counts as the container's root. */
 void layer_info_dir(const struct layer_info *i, const struct id_map *uid, const struct id_map *gid,
                     char ret[LAYER_DIR_MAX]);
+/* Bytes on disk of the inodes that the variant @dir ("fs.<hash>") did not copy, but has in common with fs or an older variant. */
+uint64_t layer_variant_shared(int layer_fd, const char *dir);
+/* Before the variant is published; 0 or -errno. */
+int layer_variant_note_shared(int layer_fd, const char *dir, uint64_t bytes);

@@ -32,6 +32,7 @@ struct reown {
         int fs_fd, copy_fd;
         int siblings[SIBLINGS]; /* fs and its variants */
         size_t n_siblings;
+        uint64_t shared; /* bytes on disk of what was linked */
 };
 
 /* ---- inodes that need no copy ---- */
@@ -96,8 +97,10 @@ static int link_sibling(void *arg, const char *dir, const char *name, const stru
         want.st_uid = layer_reown_id(w->info, w->maps, false, st->st_uid);
         want.st_gid = layer_reown_id(w->info, w->maps, true, st->st_gid);
         for (size_t i = 0; i < w->n_siblings; i++) {
-                if (link_from(w->siblings[i], dir, name, &want, to_dir))
-                        return 1;
+                if (!link_from(w->siblings[i], dir, name, &want, to_dir))
+                        continue;
+                w->shared += (uint64_t)st->st_blocks * 512;
+                return 1;
         }
         return 0;
 }
@@ -174,6 +177,10 @@ static int make_variant(struct reown *w, int layer_fd, int tmp_fd, const char *t
                 r = recipe_each_in_place(layer_fd, reown_node, w, reterr);
         if (r < 0)
                 return r;
+        if (w->shared > 0)
+                r = layer_variant_note_shared(layer_fd, name, w->shared);
+        if (r < 0)
+                return err_sys(reterr, -r, "note what the copy of the layer shares");
         /* Published by its name alone, so its content must be on disk before the name is. */
         if (syncfs(copy) < 0)
                 return err_sys(reterr, errno, "write the copy of the layer to disk");
