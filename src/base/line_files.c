@@ -3,7 +3,8 @@
  * line_files — the files of one log as a sequence.
  *
  * A writer renames N → N+1 from the oldest to the newest, then makes a new current file. Whoever opens them from the newest to the
- * oldest meanwhile may meet a file twice (dropped: same inode) and for a moment a hole of one number (looked over), but misses none.
+ * oldest meanwhile may meet a file twice (dropped: same inode) and for a moment a hole of one number (looked over), but misses none. When the
+ * newest is not where it was any more, more than that may have happened, even their order be wrong: the walk begins again.
  */
 #include "base/line_files.h"
 
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #define READ_CHUNK (64 * 1024)
+#define WALKS_MAX  100
 
 char *line_file_name(const char *base, unsigned n, char buf[LINE_FILE_NAME_MAX])
 {
@@ -142,9 +144,10 @@ static bool chain_has(const struct line_files *c, const struct line_file *f)
         return false;
 }
 
-void line_files_open(int dirfd, const char *base, struct line_files *ret)
+/* From the newest to the oldest. False: files were renamed meanwhile. */
+static bool walk(int dirfd, const char *base, struct line_files *ret)
 {
-        unsigned missing = 0;
+        unsigned missing = 0, newest = 0;
 
         ret->n = 0;
         for (unsigned i = 0; i <= LINE_FILES_HIGHEST && missing < 3; i++) {
@@ -154,9 +157,18 @@ void line_files_open(int dirfd, const char *base, struct line_files *ret)
                         missing++;
                 } else if (!chain_has(ret, f)) {
                         missing = 0;
+                        newest = ret->n == 0 ? i : newest;
                         ret->v[ret->n++] = TAKE_PTR(f);
                 }
         }
+        return ret->n == 0 || is_at(dirfd, base, newest, ret->v[0]);
+}
+
+void line_files_open(int dirfd, const char *base, struct line_files *ret)
+{
+        /* Bounded: a writer that rotates faster than this loop is losing lines anyway. */
+        for (unsigned tries = 1; !walk(dirfd, base, ret) && tries < WALKS_MAX; tries++)
+                line_files_release(ret);
         for (size_t i = 0; i < ret->n / 2; i++) {
                 struct line_file *swap = ret->v[i];
 
@@ -170,6 +182,33 @@ void line_files_release(struct line_files *c)
         for (size_t i = 0; i < c->n; i++)
                 c->v[i] = line_file_free(c->v[i]);
         c->n = 0;
+}
+
+int line_files_more(int dirfd, const char *base, struct line_files *c)
+{
+        struct line_files now;
+        size_t first = 0;
+        int r;
+
+        if (c->n > 0 && is_at(dirfd, base, 0, c->v[c->n - 1]))
+                return 0;
+        line_files_open(dirfd, base, &now);
+        for (size_t i = 0; i < now.n && c->n > 0 && first == 0; i++) {
+                if (now.v[i]->ino == c->v[c->n - 1]->ino && now.v[i]->dev == c->v[c->n - 1]->dev)
+                        first = i + 1;
+        }
+        r = c->n > 0 && first == 0 && now.n > 0 ? 1 : 0;
+        for (size_t i = first; i < now.n && c->n < ARRAY_SIZE(c->v); i++)
+                c->v[c->n++] = TAKE_PTR(now.v[i]);
+        line_files_release(&now);
+        return r;
+}
+
+void line_files_shift(struct line_files *c)
+{
+        c->v[0] = line_file_free(c->v[0]);
+        c->n--;
+        memmove(c->v, c->v + 1, c->n * sizeof(c->v[0]));
 }
 
 int line_files_next(int dirfd, const char *base, const struct line_file *f, struct line_file **ret)

@@ -41,6 +41,10 @@ struct line_files {
 };
 void line_files_open(int dirfd, const char *base, struct line_files *ret);
 void line_files_release(struct line_files *c);
+/* Adds those that came after the newest of @c. 1: between them and it there may have been others, which are gone; 0. */
+int line_files_more(int dirfd, const char *base, struct line_files *c);
+/* Lets the oldest go. */
+void line_files_shift(struct line_files *c);
 /* The file after @f: 1 with *ret, 0 when @f is the current one, -errno. */
 int line_files_next(int dirfd, const char *base, const struct line_file *f, struct line_file **ret);
 

@@ -2,6 +2,7 @@
 /* kelp logs */
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/io.h"
 #include "base/json.h"
 #include "base/parse.h"
 #include "base/str.h"
@@ -12,8 +13,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct logs_args {
         bool follow, timestamps, details;
@@ -60,14 +61,35 @@ static bool still_runs(void *arg)
         return container_find(f->dirs, f->id, &c, NULL) >= 0 && container_is_up(c);
 }
 
+/* Lines of one stream are gathered, and written before one of the other comes: their order is kept where both go to one place. */
+#define PRINT_MAX (64U * 1024)
+struct printer {
+        struct strbuf text;
+        enum log_stream stream;
+};
+
+static int print_out(void *arg)
+{
+        struct printer *p = arg;
+        int r = 0;
+
+        if (p->text.len > 0)
+                r = io_write_full(p->stream == LOG_STDERR ? STDERR_FILENO : STDOUT_FILENO,
+                                  p->text.data, p->text.len);
+        p->text.len = 0;
+        return r;
+}
+
 static int print_line(enum log_stream s, const void *data, size_t n, void *arg)
 {
-        FILE *f = s == LOG_STDERR ? stderr : stdout;
-        const struct log_read_opts *o = arg;
+        struct printer *p = arg;
+        int r = 0;
 
-        if (fwrite(data, 1, n, f) != n || (o->follow && fflush(f) != 0))
-                return -(errno ? errno : EIO);
-        return 0;
+        if (s != p->stream || p->text.len + n > PRINT_MAX)
+                r = print_out(p);
+        p->stream = s;
+        strbuf_add_len(&p->text, data, n);
+        return r;
 }
 
 static int find_driver(const struct container *c, enum log_driver *ret, struct err **reterr)
@@ -91,12 +113,15 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 {
         AUTO(container_freep) struct container *c = NULL;
         const struct logs_args *a = args;
+        AUTO_ERR struct err *e = NULL;
         struct follow follow = {0};
         struct log_read_opts o = {.follow = a->follow,
                                   .timestamps = a->timestamps,
                                   .details = a->details,
                                   .alive = still_runs,
-                                  .arg = &follow};
+                                  .arg = &follow,
+                                  .caught_up = print_out};
+        struct printer printer = {.stream = LOG_STDOUT};
         AUTO_CLOSE int dir = -EBADF;
         enum log_driver driver;
         struct dirs *d;
@@ -120,8 +145,15 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                            ? 0
                            : err_sys(reterr, errno, "container '%s': open its log", c->name);
         follow = (struct follow){.dirs = d, .id = c->id};
-        r = log_read(dir, driver, &o, print_line, &o, reterr);
-        return r == -EPIPE ? 0 : r;
+        r = log_read(dir, driver, &o, print_line, &printer, &e);
+        if (r < 0 && r != -EPIPE)
+                (void)print_out(&printer); /* what came before the damage */
+        strbuf_release(&printer.text);
+        if (r == -EPIPE)
+                return 0; /* who reads it has seen enough */
+        if (r < 0)
+                *reterr = TAKE_PTR(e);
+        return r;
 }
 
 const struct verb verb_logs = {

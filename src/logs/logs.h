@@ -45,6 +45,8 @@ struct log_read_opts {
         /* follow ends when this returns false (container no longer runs) and everything was read */
         bool (*alive)(void *arg);
         void *arg;
+        /* Everything that is there has been handed on: before waiting for more, and at the end. NULL ok; gets the reader's @arg. < 0 ends */
+        int (*caught_up)(void *arg);
 };
 typedef int (*log_read_fn)(enum log_stream s, const void *data, size_t n, void *arg); /* < 0 ends */
 int log_read(int dirfd, enum log_driver d, const struct log_read_opts *o, log_read_fn fn, void *arg,

@@ -2,8 +2,9 @@
 /*
  * reader — theory of operation
  *
- * The files are read oldest first. At the end of the current one, a follower waits with inotify on the directory; when it finds its
- * file renamed it finishes it and goes on with the file's successor (line_files_next). "Alive" is asked before the last read, so
+ * The files are read oldest first, and all are opened before the first is read: what is open can be finished though the writer has deleted
+ * it. Before each file a follower looks for newer ones; only when as many as are kept came and went between two looks are lines
+ * lost, and that is said. At the end of the current file it waits with inotify on the directory. "Alive" is asked before the last read, so
  * that whatever was written before the end is seen. The watch on the container's own directory tells of the exit record; where
  * the monitor was killed there is no such event, therefore the wait also ends by time.
  */
@@ -20,6 +21,7 @@
 
 #define NS_PER_S          1000000000LL
 #define FOLLOW_RECHECK_NS NS_PER_S
+#define HELD_MAX          256
 
 struct reader {
         const struct log_read_opts *o;
@@ -30,6 +32,7 @@ struct reader {
         bool mid_line[LOG_STDERR + 1]; /* the stream's latest entry was partial */
         bool done;                     /* past until_ns */
         struct strbuf out;
+        struct line_files files; /* open, the oldest first; the first is being read */
 };
 
 /* Docker prints nine digits always, so that lines align. */
@@ -108,7 +111,38 @@ static int watch_open(int dirfd, struct err **reterr)
         return TAKE_FD(in);
 }
 
-static int follow(struct reader *rd, int dirfd, struct line_file **f, struct err **reterr)
+/* Not beyond HELD_MAX: a reader that has fallen so far behind, since its own output is not read, must not keep deleted files on the
+ * disk without end. */
+static int look_for_more(struct reader *rd, int dirfd)
+{
+        static const char lost[] =
+            "[kelp: lines of this log were lost: it was rotated faster than it was read]\n";
+
+        if (rd->files.n >= HELD_MAX || line_files_more(dirfd, LOG_FILE_NAME, &rd->files) == 0)
+                return 0;
+        return rd->fn(LOG_STDERR, lost, sizeof(lost) - 1, rd->arg);
+}
+
+/* Everything that is there now; the newest file stays open. */
+static int read_files(struct reader *rd, int dirfd)
+{
+        bool last = false;
+        int r = 0;
+
+        while (r >= 0 && rd->files.n > 0 && !last && !rd->done) {
+                /* The successor is looked for before the last read of a file: once it exists, nothing is added to this one. */
+                if (rd->o->follow)
+                        r = look_for_more(rd, dirfd);
+                last = rd->files.n == 1;
+                if (r >= 0)
+                        r = read_file(rd, rd->files.v[0]);
+                if (!last)
+                        line_files_shift(&rd->files);
+        }
+        return r;
+}
+
+static int follow(struct reader *rd, int dirfd, struct err **reterr)
 {
         AUTO_CLOSE int in = watch_open(dirfd, reterr);
         int r;
@@ -117,31 +151,14 @@ static int follow(struct reader *rd, int dirfd, struct line_file **f, struct err
                 return in;
         for (;;) {
                 bool alive = !rd->o->alive || rd->o->alive(rd->o->arg);
-                struct line_file *next = NULL;
 
-                if (!*f) {
-                        struct line_files c;
-
-                        line_files_open(dirfd, LOG_FILE_NAME, &c);
-                        if (c.n > 0)
-                                *f = TAKE_PTR(c.v[0]), c.v[0] = c.v[--c.n];
-                        line_files_release(&c);
-                }
-                while (*f) {
-                        /* The successor is looked for before the last read of this file: once it exists, nothing is
-                         * added to this one any more. */
-                        int more = line_files_next(dirfd, LOG_FILE_NAME, *f, &next);
-
-                        r = read_file(rd, *f);
-                        if (r < 0 || more <= 0 || rd->done) {
-                                next = line_file_free(next);
-                                if (r < 0)
-                                        return r;
-                                break;
-                        }
-                        *f = line_file_free(*f);
-                        *f = TAKE_PTR(next);
-                }
+                if (rd->files.n == 0)
+                        (void)line_files_more(dirfd, LOG_FILE_NAME, &rd->files);
+                r = read_files(rd, dirfd);
+                if (r >= 0 && rd->o->caught_up)
+                        r = rd->o->caught_up(rd->arg);
+                if (r < 0)
+                        return r;
                 if (!alive || rd->done || (rd->o->until_ns > 0 && clock_now_ns() > rd->o->until_ns))
                         return 0;
                 line_files_wait(in, rd->o->until_ns, FOLLOW_RECHECK_NS);
@@ -150,23 +167,17 @@ static int follow(struct reader *rd, int dirfd, struct line_file **f, struct err
 
 static int read_chain(struct reader *rd, int dirfd, struct err **reterr)
 {
-        AUTO(line_file_freep) struct line_file *last = NULL;
-        struct line_files c;
         int r = 0;
 
-        line_files_open(dirfd, LOG_FILE_NAME, &c);
+        line_files_open(dirfd, LOG_FILE_NAME, &rd->files);
         if (rd->o->tail >= 0)
-                r = log_tail(&c, rd->driver, rd->o->tail);
-        for (size_t i = 0; i < c.n && r >= 0 && !rd->done; i++)
-                r = read_file(rd, c.v[i]);
-        if (r >= 0 && c.n > 0)
-                last = c.v[--c.n];
-        line_files_release(&c);
-        if (r < 0)
-                return err_sys(reterr, -r, "read the log");
-        if (!rd->o->follow || rd->done)
-                return 0;
-        r = follow(rd, dirfd, &last, reterr);
+                r = log_tail(&rd->files, rd->driver, rd->o->tail);
+        if (r >= 0)
+                r = read_files(rd, dirfd);
+        if (r >= 0 && rd->o->follow && !rd->done)
+                r = follow(rd, dirfd, reterr);
+        else if (r >= 0 && rd->o->caught_up)
+                r = rd->o->caught_up(rd->arg);
         if (r < 0 && reterr && !*reterr)
                 return err_sys(reterr, -r, "read the log");
         return r;
@@ -187,5 +198,6 @@ int log_read(int dirfd, enum log_driver d, const struct log_read_opts *o, log_re
         r = read_chain(&rd, dirfd, reterr);
         log_entry_release(&rd.entry);
         strbuf_release(&rd.out);
+        line_files_release(&rd.files);
         return r;
 }

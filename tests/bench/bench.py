@@ -250,6 +250,22 @@ def bench_memory(s, pairs):
     s.kelp.ok("rm", "-f", "idle")
 
 
+def bench_logs(s, pairs):
+    """1 GB of lines through an attached client with the log written, without a log, and read back."""
+    words = ["lines", "12500000", "x" * 70]  # "x…x 12499999\n"
+    kelp = s.kelp.program("kelp")
+    s.kelp.ok("run", "--name", "full", "--log-opt", "max-size=8g", "probe", *words, timeout=600, stdout=subprocess.DEVNULL)
+    program = " ".join(words)
+    pipes = {"pipe": f"{s.programs / 'probe'} {program}",
+             "kelp": f"{kelp} run --rm probe {program}",
+             "kelp, no log": f"{kelp} run --rm --log-driver none probe {program}",
+             "kelp logs": f"{kelp} logs full"}
+    samples = s.timed({name: ["sh", "-c", command + " | wc -c"] for name, command in pipes.items()}, max(3, pairs // 10))
+    for name in ("kelp", "kelp, no log", "kelp logs"):
+        table(f"1 GB of lines | wc -c: {name}", {k: v for k, v in samples.items() if k in ("pipe", name)}, name, {"pipe": 2})
+    s.kelp.ok("rm", "full")
+
+
 def changed_containers(s):
     """A container "changed" of kelp and one of podman: 10 MB of changes to an image of 1 GB in 2000 files."""
     archive = s.base / "gigabyte.tar"
