@@ -1,19 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kelp images, kelp image inspect */
 #include "base/alloc.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
-#include "cli/image_names.h"
 #include "cli/output.h"
+#include "cli/rows.h"
 #include "cli/verb.h"
 #include "image/image_query.h"
 #include "image/store.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <time.h>
 
 struct images_args {
         bool all, digests, no_trunc, quiet;
@@ -54,54 +49,6 @@ static const struct column columns[] = {
     {NULL, NULL},
 };
 
-static void add_take(struct json_object *row, const char *key, char *value)
-{
-        json_add_string(row, key, value);
-        free(value);
-}
-
-static void add_times(struct json_object *row, const struct image *i)
-{
-        time_t t = (time_t)(i->created_ns / 1000000000);
-        char text[64] = "N/A", human[64];
-        struct tm tm;
-
-        if (i->created_ns && localtime_r(&t, &tm))
-                (void)strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S %z %Z", &tm);
-        json_add_string(row, "CreatedAt", text);
-        if (i->created_ns)
-                add_take(row, "CreatedSince",
-                         xasprintf("%s ago", clock_human(clock_now_ns() - i->created_ns, human,
-                                                         sizeof(human))));
-        else
-                json_add_string(row, "CreatedSince", "N/A");
-}
-
-/* @name: formatted; NULL for an image without one. Keys in Docker's order: sorted. */
-static struct json_object *make_row(const struct image *i, const char *name, bool full)
-{
-        struct json_object *row = json_object_new_object();
-        AUTO_FREE char *repository = NULL, *tag = NULL;
-        char size[OUTPUT_SIZE_MAX];
-
-        if (name)
-                image_familiar_split(name, &repository, &tag);
-        json_add_string(row, "Containers", "N/A");
-        add_times(row, i);
-        json_add_string(row, "Digest", i->manifest_digest);
-        if (full)
-                json_add_string(row, "ID", i->id);
-        else
-                add_take(row, "ID", output_id(i->id, false));
-        json_add_string(row, "Repository", repository ? repository : "<none>");
-        json_add_string(row, "SharedSize", "N/A");
-        json_add_string(row, "Size", output_size(i->size, size));
-        json_add_string(row, "Tag", tag ? tag : "<none>");
-        json_add_string(row, "UniqueSize", "N/A");
-        json_add_string(row, "VirtualSize", size);
-        return row;
-}
-
 static int print_image(struct output *out, const struct images_args *a,
                        const struct image_filter *filter, const struct image *i,
                        struct err **reterr)
@@ -114,7 +61,7 @@ static int print_image(struct output *out, const struct images_args *a,
 
                 if (name && !image_filter_match_name(filter, name))
                         continue;
-                row = make_row(i, name, a->no_trunc);
+                row = image_row(i, name, a->no_trunc);
                 r = output_row(out, row, reterr);
                 if (a->quiet)
                         break; /* an id once, however many names it has */

@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* kelp ps */
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
-#include "base/json_write.h"
 #include "base/str.h"
 #include "cli/output.h"
+#include "cli/rows.h"
 #include "cli/verb.h"
 #include "container/container.h"
-
-#include <json-c/linkhash.h>
-#include <string.h>
-#include <time.h>
-
-#define COMMAND_WIDTH 20 /* as Docker cuts it */
 
 struct ps_args {
         bool all, quiet, latest, no_trunc, size;
@@ -57,110 +50,6 @@ static void init(void *args)
         ((struct ps_args *)args)->last = -1;
 }
 
-static struct json_object *member(struct json_object *o, const char *key)
-{
-        struct json_object *v = NULL;
-
-        (void)json_object_object_get_ex(o, key, &v);
-        return v;
-}
-
-static const char *string_of(struct json_object *v)
-{
-        return json_object_is_type(v, json_type_string) ? json_object_get_string(v) : "";
-}
-
-/* The command as Docker shows it: joined, quoted, cut. */
-static char *command_text(const struct container *c, bool full)
-{
-        struct json_object *args = member(c->config, "Args");
-        AUTO_STRBUF b = {0};
-        AUTO_FREE char *cut = NULL;
-        AUTO_JSON *quoted = NULL;
-        AUTO_STRBUF out = {0};
-
-        strbuf_add(&b, string_of(member(c->config, "Path")));
-        for (size_t i = 0;
-             json_object_is_type(args, json_type_array) && i < json_object_array_length(args); i++)
-                strbuf_addf(&b, " %s", string_of(json_object_array_get_idx(args, i)));
-        cut = full ? strbuf_take(&b) : output_ellipsis(b.data ? b.data : "", COMMAND_WIDTH - 1);
-        quoted = json_object_new_string(cut);
-        json_write(&out, quoted, 0); /* a JSON string is quoted as Go quotes one */
-        return strbuf_take(&out);
-}
-
-static char *labels_text(const struct container *c)
-{
-        struct json_object *labels = member(member(c->config, "Config"), "Labels");
-        AUTO_STRBUF b = {0};
-
-        if (json_object_is_type(labels, json_type_object)) {
-                json_object_object_foreach(labels, key, value)
-                {
-                        strbuf_addf(&b, "%s%s=%s", b.len ? "," : "", key, string_of(value));
-                }
-        }
-        return strbuf_take(&b);
-}
-
-static char *mounts_text(const struct container *c, bool full)
-{
-        struct json_object *mounts = member(c->config, "Mounts");
-        AUTO_STRBUF b = {0};
-
-        for (size_t i = 0;
-             json_object_is_type(mounts, json_type_array) && i < json_object_array_length(mounts);
-             i++) {
-                struct json_object *m = json_object_array_get_idx(mounts, i);
-                const char *name = string_of(member(m, "Name"));
-                AUTO_FREE char *cut = output_ellipsis(*name ? name : string_of(member(m, "Source")),
-                                                      full ? SIZE_MAX : 15);
-
-                strbuf_addf(&b, "%s%s", b.len ? "," : "", cut);
-        }
-        return strbuf_take(&b);
-}
-
-/* How many of its mounts are volumes. */
-static char *volumes_text(const struct container *c)
-{
-        struct json_object *mounts = member(c->config, "Mounts");
-        size_t n = 0;
-
-        for (size_t i = 0;
-             json_object_is_type(mounts, json_type_array) && i < json_object_array_length(mounts);
-             i++)
-                n += *string_of(member(json_object_array_get_idx(mounts, i), "Name")) != '\0';
-        return xasprintf("%zu", n);
-}
-
-static const char *network_text(const struct container *c)
-{
-        const char *mode = string_of(member(member(c->config, "HostConfig"), "NetworkMode"));
-
-        return *mode ? mode : "none";
-}
-
-/* "2026-11-24 07:02:26 +0000 UTC" in the caller's time zone. */
-static char *created_at(int64_t ns)
-{
-        time_t t = (time_t)(ns / 1000000000);
-        struct tm tm;
-        char buf[64];
-
-        if (!localtime_r(&t, &tm) || !strftime(buf, sizeof(buf), "%Y-%m-%d %H:%M:%S %z %Z", &tm))
-                return xstrdup("");
-        return xstrdup(buf);
-}
-
-/* @arg: the row's container. */
-static const char *label_value(const char *name, const void *arg)
-{
-        const struct container *const *c = arg;
-
-        return string_of(member(member(member((*c)->config, "Config"), "Labels"), name));
-}
-
 static int size_text(const struct dirs *d, struct container *c, char **ret, struct err **reterr)
 {
         AUTO_JSON *doc = NULL;
@@ -169,52 +58,22 @@ static int size_text(const struct dirs *d, struct container *c, char **ret, stru
 
         if (r < 0)
                 return r;
-        *ret = xasprintf("%s (virtual %s)",
-                         output_size(json_object_get_uint64(member(doc, "SizeRw")), rw),
-                         output_size(json_object_get_uint64(member(doc, "SizeRootFs")), root));
+        *ret = xasprintf(
+            "%s (virtual %s)",
+            output_size(json_object_get_uint64(json_object_object_get(doc, "SizeRw")), rw),
+            output_size(json_object_get_uint64(json_object_object_get(doc, "SizeRootFs")), root));
         return 0;
 }
 
-static void add_take(struct json_object *row, const char *key, char *value)
-{
-        json_add_string(row, key, value);
-        free(value);
-}
-
-/* Keys in Docker's order: sorted. */
 static int make_row(const struct dirs *d, struct container *c, const struct ps_args *a,
                     struct json_object **ret, struct err **reterr)
 {
-        AUTO_JSON *row = json_object_new_object();
-        AUTO_FREE char *size = xstrdup("0B");
-        int64_t now = clock_now_ns();
-        char human[64];
+        AUTO_FREE char *size = NULL;
+        int r = a->size ? size_text(d, c, &size, reterr) : 0;
 
-        if (a->size) {
-                int r;
-
-                free(TAKE_PTR(size));
-                r = size_text(d, c, &size, reterr);
-                if (r < 0)
-                        return r;
-        }
-        add_take(row, "Command", command_text(c, a->no_trunc));
-        add_take(row, "CreatedAt", created_at(c->created_ns));
-        add_take(row, "ID", output_id(c->id, a->no_trunc));
-        json_add_string(row, "Image", c->image_name ? c->image_name : "");
-        add_take(row, "Labels", labels_text(c));
-        add_take(row, "LocalVolumes", volumes_text(c));
-        add_take(row, "Mounts", mounts_text(c, a->no_trunc));
-        json_add_string(row, "Names", c->name ? c->name : "");
-        json_add_string(row, "Networks", network_text(c));
-        json_add_string(row, "Ports", "");
-        add_take(row, "RunningFor",
-                 xasprintf("%s ago", clock_human(now - c->created_ns, human, sizeof(human))));
-        json_add_string(row, "Size", size);
-        json_add_string(row, "State", container_status_name(c->status));
-        add_take(row, "Status", container_status_text(c, now));
-        *ret = TAKE_PTR(row);
-        return 0;
+        if (r >= 0)
+                *ret = container_row(c, size ? size : "0B", a->no_trunc);
+        return r;
 }
 
 /* A question about a state, or about what came before or after, is about stopped ones too. */
@@ -239,7 +98,6 @@ static int print_row(const struct dirs *d, const struct ps_args *a, struct conta
         AUTO_JSON *row = NULL;
         int r;
 
-        (void)container_config(c);
         r = make_row(d, c, a, &row, reterr);
         return r < 0 ? r : output_row(out, row, reterr);
 }
@@ -253,7 +111,7 @@ static int print_rows(const struct dirs *d, struct ps_args *a, struct container 
                                 .quiet_field = "ID",
                                 .table = a->size ? TABLE_SIZE : TABLE,
                                 .columns = columns,
-                                .label = label_value,
+                                .label = container_row_label,
                                 .arg = &current};
         AUTO(output_freep) struct output *out = NULL;
         uint64_t room = a->latest ? 1 : a->last >= 0 ? (uint64_t)a->last : UINT64_MAX;

@@ -162,6 +162,7 @@ static int finish(struct unpack *u, struct layer_result *ret, struct err **reter
         struct id_pair_of_maps uid = {u->o->maps.uid, u->o->maps.host_uid};
         struct id_pair_of_maps gid = {u->o->maps.gid, u->o->maps.host_gid};
         uint64_t recipe_disk = 0;
+        struct stat root;
         int r = stream_finish(u->s, &sums, reterr);
 
         if (r == 0)
@@ -177,6 +178,9 @@ static int finish(struct unpack *u, struct layer_result *ret, struct err **reter
         u->info.blob_size = sums.source_bytes;
         u->info.tar_size = sums.content_bytes;
         u->info.disk_bytes += recipe_disk;
+        /* An archive need not hold its root: then no entry has counted it. */
+        if (!u->has_root && fstat(u->fs_fd, &root) == 0)
+                u->info.disk_bytes += (uint64_t)root.st_blocks * 512;
         u->info.skipped = u->n_devices;
         u->info.uids = owner_set_finish(&u->uids, host_id, &uid);
         u->info.gids = owner_set_finish(&u->gids, host_id, &gid);

@@ -147,8 +147,8 @@ static int live_layers(const struct dirs *d, struct strv *ret, struct err **rete
         return r < 0 ? r : 0;
 }
 
-static int manifest_layers(const struct dirs *d, const char *manifest, struct strv *ret,
-                           struct err **reterr)
+int store_manifest_layers(const struct dirs *d, const char *manifest, struct strv *ret,
+                          struct err **reterr)
 {
         AUTO_FREE char *path = xasprintf(STORE_BLOBS "/%s", digest_hex(manifest));
         AUTO_JSON *doc = NULL;
@@ -199,7 +199,7 @@ static int live_blobs(const struct dirs *d, struct strv *ret, struct err **reter
         strv_unique(&manifests);
         for (size_t i = 0; i < manifests.n; i++) {
                 strv_add(ret, digest_hex(manifests.v[i]));
-                r = manifest_layers(d, manifests.v[i], ret, reterr);
+                r = store_manifest_layers(d, manifests.v[i], ret, reterr);
                 /* A manifest that is not there keeps nothing. */
                 if (r < 0 && r != -ENOENT)
                         return r;
@@ -231,14 +231,13 @@ static int collect_layers(const struct dirs *d, const struct strv *names, const 
                           struct collected *c, struct err **reterr)
 {
         for (size_t i = 0; i < names->n; i++) {
-                struct layer_info info = {0};
+                uint64_t bytes = 0;
                 int r;
 
                 if (strv_has_sorted(live, names->v[i]))
                         continue;
-                if (store_layer_info(d, names->v[i], &info, NULL) > 0)
-                        c->bytes += info.bytes;
-                layer_info_release(&info);
+                (void)store_layer_bytes(d, names->v[i], &bytes, NULL); /* a damaged one goes too */
+                c->bytes += bytes;
                 r = trash_one(d, STORE_LAYERS, names->v[i], c, reterr);
                 if (r < 0)
                         return r;
@@ -258,7 +257,7 @@ static int collect_blobs(const struct dirs *d, const struct strv *names, const s
                 if (strv_has_sorted(live, names->v[i]))
                         continue;
                 if (fstatat(d->root_fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-                        c->bytes += (uint64_t)st.st_size;
+                        c->bytes += (uint64_t)st.st_blocks * 512;
                 r = trash_one(d, STORE_BLOBS, names->v[i], c, reterr);
                 if (r < 0)
                         return r;

@@ -108,6 +108,11 @@ int tmp_dir_remove(const struct dirs *d, struct tmp_dir *t, struct err **reterr)
 int tmp_dir_sweep(const struct dirs *d, struct err **reterr);
 
 /* ---- collection ---- */
+/* Hex digits of the layers' blobs that a manifest names are added. -ENOENT: it is not there. */
+int store_manifest_layers(const struct dirs *d, const char *manifest, struct strv *ret,
+                          struct err **reterr);
+/* store_usage.c: what a layer takes on disk, with its variants; 0: there is none. */
+int store_layer_bytes(const struct dirs *d, const char *name, uint64_t *ret, struct err **reterr);
 struct collected {
         struct tmp_dir trash; /* holds what was taken away; lock_fd < 0: nothing was */
         struct strv layers;   /* hex */

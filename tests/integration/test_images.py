@@ -517,7 +517,7 @@ def test_images_listing(kelp):
     assert "DIGEST" in kelp.ok("images", "--digests")
     row = kelp.json("images", "web", "--format", "json")
     assert row["Repository"] == "web" and row["ID"] == image.id[7:19] and row["Size"].endswith("B")
-    kelp.fails("images", "-f", "foo=1", match="invalid filter")
+    kelp.fails("images", "-f", "foo=1", match="unknown filter .foo.\nhint: known: before dangling")
     assert kelp.ok("image", "ls", "-q") == kelp.ok("image", "list", "-q") == kelp.ok("images", "-q")
 
 

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What concerns the whole store, and queries of containers: prune, system df, top, port, filters of listings, events of images and volumes."""
 import json
+import os
 import re
-import time
 
 import pytest
 
 import rootfs
-from harness import wait_for
 
 
 def reclaimed(text):
@@ -155,3 +154,125 @@ def test_ps_filters_that_say_little_here(kelp, probe):
                          ("nosuch=1", "known: ancestor before exited expose health id is-task isolation label name network publish since"),
                          ("until=1h", "unknown filter 'until'")):
         kelp.fails("ps", "--filter", value, code=125, match=match)
+
+
+# ---- system df ---------------------------------------------------------------------------------
+
+
+def du(*paths):
+    """As du counts: blocks, every inode once."""
+    seen, total = set(), 0
+    for top in paths:
+        for directory, _, files in os.walk(top):
+            for path in [directory] + [os.path.join(directory, f) for f in files]:
+                st = os.lstat(path)
+                if (st.st_dev, st.st_ino) not in seen:
+                    seen.add((st.st_dev, st.st_ino))
+                    total += st.st_blocks * 512
+    return total
+
+
+def number(size):
+    value, unit = re.fullmatch(r"([\d.e+]+)([kMGTPE]?)B", size).groups()
+    return float(value) * 1000 ** " kMGTPE".index(unit or " ")
+
+
+def near(size, there):
+    """Sizes are shown with three digits: 1 %, and half a digit."""
+    return abs(number(size) - there) <= there * 0.015
+
+
+def df(kelp, *args):
+    rows = [json.loads(line) for line in kelp.ok("system", "df", "--format", "json", *args).splitlines()]
+    return {row["Type"]: row for row in rows}
+
+
+@pytest.fixture
+def filled(kelp, probe_binary):
+    """Images that share layers, one of them with compressed blobs, one with a copy for other owners; containers; volumes."""
+    base = rootfs.probe_tar(probe_binary)
+    extra = rootfs.write_tar([rootfs.entry(f"many/{i}", data=os.urandom(9000), uid=i % 5) for i in range(60)])
+    for name, layers, compress in (("base:1", [base], False), ("big:1", [base, extra], True)):
+        path = kelp.work / "image.tar"
+        path.write_bytes(rootfs.oci_archive(layers, name=name, compress=compress)[0])
+        os.chmod(path, 0o644)
+        kelp.ok("load", "-q", "-i", path)
+    kelp.ok("run", "--name", "ended", "-v", "data:/many", "big:1", "probe", "fill", "/file", "2000000")
+    kelp.ok("run", "-d", "--name", "up", "base:1", "probe", "pause")
+    kelp.ok("volume", "create", "empty")
+    return kelp
+
+
+def test_df_is_what_du_says(filled):
+    rows = df(filled)
+    root = filled.root
+    assert [rows[t]["TotalCount"] for t in ("Images", "Containers", "Local Volumes")] == ["2", "2", "2"]
+    assert [rows[t]["Active"] for t in ("Images", "Containers", "Local Volumes")] == ["2", "1", "1"]
+    assert near(rows["Images"]["Size"], du(root / "layers", root / "images"))
+    assert near(rows["Containers"]["Size"], du(*(root / "containers").glob("*/upper")))
+    assert near(rows["Local Volumes"]["Size"], du(*(root / "volumes").glob("*/_data")))
+    assert re.fullmatch(r"0B \(0%\)", rows["Images"]["Reclaimable"])
+    assert near(rows["Containers"]["Reclaimable"].split()[0], 2e6) and rows["Containers"]["Reclaimable"].endswith("(99%)")
+    lines = filled.ok("system", "df").splitlines()
+    assert lines[0].split() == ["TYPE", "TOTAL", "ACTIVE", "SIZE", "RECLAIMABLE"]
+    assert [line.split("  ")[0] for line in lines[1:]] == ["Images", "Containers", "Local Volumes"]
+
+
+def test_df_counts_copies_for_other_owners(filled):
+    before = number(df(filled)["Images"]["Size"])
+    filled.ok("run", "--rm", "--uidmap", "0:1:1000", "--gidmap", "0:1:1000", "big:1", "probe", "true")
+    assert list((filled.root / "layers").glob("*/fs.*")), "this test wants a copy"
+    after = df(filled)["Images"]["Size"]
+    assert number(after) > before * 1.3
+    assert near(after, du(filled.root / "layers", filled.root / "images"))
+
+
+def test_df_reclaimable_is_what_prune_frees(filled):
+    filled.ok("rm", "ended")
+    rows = df(filled)
+    assert rows["Images"]["Active"] == "1"
+    promised = rows["Images"]["Reclaimable"].split()[0]
+    before = du(filled.root / "layers", filled.root / "images")
+    out = filled.ok("image", "prune", "-af")
+    freed = before - du(filled.root / "layers", filled.root / "images")
+    assert near(promised, freed)
+    assert near(reclaimed(out), freed)
+    assert number(df(filled)["Images"]["Reclaimable"].split()[0]) == 0
+    volumes = df(filled)["Local Volumes"]
+    assert volumes["Active"] == "0" and volumes["Reclaimable"].endswith("(100%)")
+
+
+def test_df_details(filled):
+    shown = json.loads(filled.ok("system", "df", "-v", "--format", "json"))
+    images = {row["Repository"].split("/")[-1]: row for row in shown["Images"]}
+    assert images["base"]["SharedSize"] == images["big"]["SharedSize"] != "0B"
+    assert number(images["big"]["UniqueSize"]) > 60 * 9000
+    assert number(images["base"]["UniqueSize"]) < 20000, "its configuration and manifest"
+    assert [images[n]["Containers"] for n in ("base", "big")] == ["1", "1"]
+    containers = {row["Names"]: row for row in shown["Containers"]}
+    assert near(containers["ended"]["Size"], 2e6) and containers["ended"]["LocalVolumes"] == "1"
+    volumes = {row["Name"]: row for row in shown["Volumes"]}
+    assert (volumes["data"]["Links"], volumes["empty"]["Links"]) == ("1", "0")
+    assert number(volumes["data"]["Size"]) >= 60 * 9000
+    out = filled.ok("system", "df", "-v")
+    for text in ("Images space usage:\n\nREPOSITORY", "UNIQUE SIZE", "\n\nContainers space usage:\n\n", "\n\nLocal Volumes space usage:\n\nVOLUME NAME"):
+        assert text in out, out
+    assert filled.ok("system", "df", "-v", "--format", "{{len .Volumes}} {{(index .Volumes 0).Name}}") == "2 data"
+    assert filled.ok("system", "df", "--format", "{{.Type}}={{.TotalCount}}").splitlines()[0] == "Images=2"
+    filled.fails("system", "df", "-v", "--format", "table {{.Size}}", code=125, match="several tables")
+
+
+def test_df_of_nothing(kelp):
+    rows = df(kelp)
+    assert {r["TotalCount"] for r in rows.values()} == {"0"} and rows["Local Volumes"]["Size"] == "0B"
+    assert json.loads(kelp.ok("system", "df", "-v", "--format", "json")) == {"Images": [], "Containers": [], "Volumes": [], "BuildCache": []}
+
+
+def test_df_of_many_small_layers(kelp):
+    """Where directories weigh more than files; the archives hold no entry of their root."""
+    layers = [rootfs.write_tar([rootfs.entry(f"d/{i}", data=b"x" * (i + 1))]) for i in range(60)]
+    path = kelp.work / "image.tar"
+    path.write_bytes(rootfs.oci_archive(layers, name="many:1", compress=True)[0])
+    os.chmod(path, 0o644)
+    kelp.ok("load", "-q", "-i", path)
+    assert near(df(kelp)["Images"]["Size"], du(kelp.root / "layers", kelp.root / "images"))
