@@ -49,7 +49,6 @@ static const struct opt_absent run_absent[] = {
     {"cpuset-cpus", 0, NO_LIMITS},
     {"pids-limit", 0, NO_LIMITS},
     {"pull", 0, NO_FETCH},
-    {"gpus", 0, "this version has --device, which gives a container devices of the host"},
     {"health-cmd", 0, NO_HEALTH},
     {"health-interval", 0, NO_HEALTH},
     {"health-retries", 0, NO_HEALTH},

@@ -135,6 +135,8 @@ const struct opt run_further_opts[] = {
     {"umask", 0, OPT_STRING, O(umask), "MODE", "File mode creation mask, octal (0022)"},
     {"personality", 0, OPT_STRING, O(personality), "NAME", "Execution domain: LINUX or LINUX32",
      .values = "LINUX LINUX32"},
+    {"gpus", 0, OPT_CALL, 0, "all|N|device=ID", "Graphics processors, as described in /etc/cdi",
+     run_opts_take_gpus, .values = "all device="},
     {"tz", 0, OPT_STRING, O(tz), "ZONE", "Time zone, such as Europe/Vienna; local is the host's"},
     {"expose", 0, OPT_STRV, O(expose), "PORT[/PROTO]", "Port that the container serves"},
     {"no-hosts", 0, OPT_BOOL, O(no_hosts), NULL, "Leave the image's /etc/hosts alone"},

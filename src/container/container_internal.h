@@ -87,8 +87,9 @@ struct creation {
         size_t n_mounts;
         int *volume_locks;
         size_t n_volume_locks;
-        struct json_object *secrets;                /* for inspect; NULL: none */
-        struct strv mounted_images, mounted_layers; /* of images that are mounted: ids, names */
+        struct json_object *secrets;                  /* for inspect; NULL: none */
+        struct strv mounted_images, mounted_layers;   /* of images that are mounted: ids, names */
+        struct strv cdi_devices, cdi_env, cdi_groups; /* with those that the user gave himself */
         int64_t created_ns;
 };
 int creation_spec(struct creation *k,
@@ -99,6 +100,12 @@ int creation_ids(struct creation *k, const struct run_options *o, const struct i
 /* create_ids.c: a range of ids for --userns=auto, into @q. */
 int creation_reserve_ids(struct creation *k, const struct idmap_userns *u, struct idmap_request *q,
                          struct err **reterr);
+/* create_cdi.c: VENDOR/CLASS=NAME; what such devices need, added to the view @o of the options, mounts to k->mounts. */
+bool creation_is_cdi(const char *device);
+int creation_cdi(struct creation *k, struct run_options *o, struct err **reterr);
+/* create_mounts.c: an empty mount, to be filled; whether there is one at @target, a clean path. */
+struct run_mount *creation_mount_add(struct creation *k);
+bool creation_mount_taken(const struct creation *k, const char *target);
 int creation_mounts(struct creation *k, struct err **reterr); /* create_mounts.c: mounts */
 /* create_volumes.c: the volumes, held until creation_volumes_release(); overlays of mounts. Behind creation_spec(). */
 int creation_volumes(struct creation *k, struct err **reterr);

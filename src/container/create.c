@@ -237,6 +237,9 @@ static void creation_release(struct creation *k)
         id_map_release(&k->to_uid);
         id_map_release(&k->to_gid);
         strv_release(&k->mounted_images);
+        strv_release(&k->cdi_devices);
+        strv_release(&k->cdi_env);
+        strv_release(&k->cdi_groups);
         strv_release(&k->mounted_layers);
         k->secrets = json_unref(k->secrets);
         k->doc = json_unref(k->doc);

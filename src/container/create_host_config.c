@@ -143,6 +143,25 @@ static void add_device(struct json_object *list, const char *value)
         (void)json_object_array_add(list, o);
 }
 
+/* All devices by name are one request. */
+static void add_device_request(struct json_object *host, const char *device)
+{
+        struct json_object *list = sub(host, "DeviceRequests", true), *request;
+
+        request = json_object_array_get_idx(list, 0);
+        if (!request) {
+                request = json_object_new_object();
+                json_add_string(request, "Driver", "cdi");
+                json_add_int(request, "Count", 0);
+                (void)json_array(request, "DeviceIDs");
+                (void)json_object_object_add(request, "Capabilities", NULL);
+                (void)json_object_object_add(request, "Options", NULL);
+                (void)json_object_array_add(list, request);
+        }
+        (void)json_object_array_add(sub(request, "DeviceIDs", true),
+                                    json_object_new_string(device));
+}
+
 static int64_t limit_value(const char *text)
 {
         int64_t v = -1;
@@ -182,8 +201,12 @@ static void add_security(const struct run_options *o, struct json_object *host)
                 json_add_bool(host, "Privileged", true);
         if (o->read_only)
                 json_add_bool(host, "ReadonlyRootfs", true);
-        for (size_t i = 0; i < o->devices.n; i++)
-                add_device(sub(host, "Devices", true), o->devices.v[i]);
+        for (size_t i = 0; i < o->devices.n; i++) {
+                if (creation_is_cdi(o->devices.v[i]))
+                        add_device_request(host, o->devices.v[i]);
+                else
+                        add_device(sub(host, "Devices", true), o->devices.v[i]);
+        }
         for (size_t i = 0; i < o->ulimits.n; i++)
                 add_ulimit(sub(host, "Ulimits", true), o->ulimits.v[i]);
         if (o->sysctls.n)

@@ -11,14 +11,14 @@
 
 #include <string.h>
 
-static struct run_mount *add(struct creation *k)
+struct run_mount *creation_mount_add(struct creation *k)
 {
         k->mounts = xrealloc(k->mounts, k->n_mounts + 1, sizeof(*k->mounts));
         k->mounts[k->n_mounts] = (struct run_mount){0};
         return &k->mounts[k->n_mounts++];
 }
 
-static bool is_taken(const struct creation *k, const char *target)
+bool creation_mount_taken(const struct creation *k, const char *target)
 {
         for (size_t i = 0; i < k->n_mounts; i++) {
                 AUTO_FREE char *there = path_clean(k->mounts[i].target);
@@ -41,7 +41,7 @@ static void name_anonymous(struct run_mount *m)
 static int add_users(struct creation *k, struct err **reterr)
 {
         for (size_t i = 0; i < k->o->n_mounts; i++) {
-                struct run_mount *m = add(k);
+                struct run_mount *m = creation_mount_add(k);
                 int r = 0;
 
                 run_mount_copy(&k->o->mounts[i], m);
@@ -133,11 +133,11 @@ static int add_from(struct creation *k, const char *value, struct err **reterr)
                 struct json_at at = json_elem(&mounts, i);
 
                 r = read_mount(k->d, &at, &m, reterr);
-                if (r <= 0 || is_taken(k, m.target))
+                if (r <= 0 || creation_mount_taken(k, m.target))
                         continue;
                 if (readonly)
                         strv_add(&m.options, "ro");
-                *add(k) = m;
+                *creation_mount_add(k) = m;
                 m = (struct run_mount){0};
         }
         return r < 0 ? err_wrap(reterr, r, "--volumes-from '%s'", value) : 0;
@@ -161,9 +161,9 @@ static int add_images(struct creation *k, struct err **reterr)
                 AUTO_FREE char *target = path_clean(joined);
                 struct run_mount *m;
 
-                if (strcmp(target, "/") == 0 || is_taken(k, target))
+                if (strcmp(target, "/") == 0 || creation_mount_taken(k, target))
                         continue;
-                m = add(k);
+                m = creation_mount_add(k);
                 m->type = tmpfs ? RUN_MOUNT_TMPFS : RUN_MOUNT_VOLUME;
                 m->target = TAKE_PTR(target);
                 m->implied = true;

@@ -283,6 +283,8 @@ int creation_spec(struct creation *k, struct err **reterr)
         r = read_image(k, reterr);
         if (r >= 0)
                 r = creation_mounts(k, reterr);
+        if (r >= 0)
+                r = creation_cdi(k, &o, reterr);
         o.mounts = k->mounts;
         o.n_mounts = k->n_mounts;
         if (r >= 0)

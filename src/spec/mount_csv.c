@@ -356,8 +356,7 @@ static int mount_check(const struct mount_parse *p, struct err **reterr)
         return run_mount_check(m, p->value, reterr);
 }
 
-/* One line of CSV: fields with a comma stand in quotes, quotes in them are doubled. */
-static int split_csv(const char *value, struct strv *ret, struct err **reterr)
+int run_csv_split(const char *what, const char *value, struct strv *ret, struct err **reterr)
 {
         const char *at = value;
 
@@ -370,8 +369,8 @@ static int split_csv(const char *value, struct strv *ret, struct err **reterr)
                                 at += *at == '"';
                         }
                         if (*at != '"' || (at[1] && at[1] != ','))
-                                return err_new(reterr, ERR_USAGE,
-                                               "mount '%s': a quote is not closed", value);
+                                return err_new(reterr, ERR_USAGE, "%s '%s': a quote is not closed",
+                                               what, value);
                         at++;
                 } else {
                         size_t n = strcspn(at, ",");
@@ -391,7 +390,7 @@ int run_mount_parse_mount(const char *value, struct run_mount *ret, struct err *
         AUTO(run_mount_release) struct run_mount m = {.type = RUN_MOUNT_VOLUME};
         struct mount_parse p = {.value = value, .m = &m};
         AUTO_STRV parts = {0};
-        int r = split_csv(value, &parts, reterr);
+        int r = run_csv_split("mount", value, &parts, reterr);
 
         for (size_t i = 0; r >= 0 && i < parts.n; i++)
                 r = mount_pair(&p, parts.v[i], reterr);

@@ -62,7 +62,7 @@ struct run_options {
         size_t n_mounts;
         struct run_secret *secrets;
         size_t n_secrets;
-        struct strv devices;      /* HOST[:CONTAINER[:rwm]] */
+        struct strv devices;      /* HOST[:CONTAINER[:rwm]], or VENDOR/CLASS=NAME */
         struct strv volumes_from; /* CONTAINER[:OPTS] */
         char *volume_driver, *image_volume;
         bool read_only, read_only_tmpfs;
@@ -101,6 +101,8 @@ int run_mount_parse_volume(const char *value, struct run_mount *ret,
                            struct err **reterr); /* -v SRC:DST[:OPTS] */
 int run_mount_parse_mount(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --mount type=…,… */
+/* One line of CSV: fields with a comma stand in quotes, quotes in them are doubled. @what: for messages. */
+int run_csv_split(const char *what, const char *value, struct strv *ret, struct err **reterr);
 void run_mount_copy(const struct run_mount *from, struct run_mount *ret);
 int run_mount_parse_tmpfs(const char *value, struct run_mount *ret,
                           struct err **reterr); /* --tmpfs DST[:OPTS] */
