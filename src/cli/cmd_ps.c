@@ -19,9 +19,10 @@ static const struct opt opts[] = {
     {"all", 'a', OPT_BOOL, F(all), NULL, "Show all containers, not only running ones"},
     {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE",
      "ancestor, before, exited, expose, health, id, is-task, isolation, label, name, network, "
-     "publish, since, status, volume",
+     "publish, restart-policy, should-start-on-boot, since, status, volume",
      .values = "ancestor= before= exited= expose= health= id= is-task= isolation= label= name= "
-               "network= publish= since= status=created status=exited status=running volume="},
+               "network= publish= restart-policy= should-start-on-boot= since= status=created "
+               "status=exited status=running volume="},
     {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE",
      .values = "json table"},
     {"last", 'n', OPT_I64, F(last), "N", "Show the N containers created last, in any state"},

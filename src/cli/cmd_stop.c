@@ -93,10 +93,12 @@ static int run_restart(struct cli *cli, void *args, const struct strv *operands,
                        struct err **reterr)
 {
         struct stop_args *a = args;
+        AUTO(selection_release) struct selection s = {0};
         int r = signal_option(a->signal_text, &a->signal, reterr);
 
-        return r < 0 ? r
-                     : each_container_parallel(cli, "restart", operands, restart_one, args, reterr);
+        if (r >= 0)
+                r = select_containers(cli, &a->select, operands, SELECT_ANY, &s, reterr);
+        return r < 0 ? r : each_selected(cli, "restart", &s, restart_one, args, true, reterr);
 }
 
 const struct verb verb_restart = {

@@ -16,6 +16,7 @@ const struct verb *const verbs_container[] = {
     &verb_logs,
     &verb_wait,
     &verb_rename,
+    &verb_update,
     &verb_diff,
     &verb_commit,
     &verb_export,

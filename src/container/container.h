@@ -43,6 +43,7 @@ struct container {
         struct process_id monitor;
         int exit_code;
         bool oom_killed;
+        bool stopped;      /* by a command, since it was started */
         uint64_t restarts; /* by its policy; the one that is waited for counts */
         int last_code;     /* how the run before this one ended */
         char *error;       /* why it failed or died */
@@ -127,6 +128,11 @@ int containers_prune(const struct dirs *d, char *const *filters, struct strv *re
 
 /* At any time, running or not. ERR_EXISTS: another container has that name. */
 int container_rename(const struct dirs *d, struct container *c, const char *name,
+                     struct err **reterr);
+
+struct restart_policy;
+/* Gives it another restart policy, at any time: it holds from the next end on. */
+int container_update(const struct dirs *d, struct container *c, const struct restart_policy *p,
                      struct err **reterr);
 
 struct exec_options {

@@ -34,6 +34,8 @@ enum filter_key {
         FILTER_EXPOSE,
         FILTER_NOT_LABEL,
         FILTER_UNTIL,
+        FILTER_RESTART_POLICY,
+        FILTER_START_ON_BOOT,
         FILTER_COUNT
 };
 static const char *const key_names[] = {
@@ -54,6 +56,8 @@ static const char *const key_names[] = {
     [FILTER_EXPOSE] = "expose",
     [FILTER_NOT_LABEL] = "label!",
     [FILTER_UNTIL] = "until",
+    [FILTER_RESTART_POLICY] = "restart-policy",
+    [FILTER_START_ON_BOOT] = "should-start-on-boot",
 };
 static_assert(ARRAY_SIZE(key_names) == FILTER_COUNT, "every filter has a name");
 
@@ -65,7 +69,7 @@ static const struct filter_set {
         unsigned keys;
         const char *names;
 } of_ps = {OF_PS, "ancestor before exited expose health id is-task isolation label name network "
-                  "publish since status volume"},
+                  "publish restart-policy should-start-on-boot since status volume"},
   of_prune = {OF_PRUNE, "label label! until"};
 
 struct container_filter {
@@ -178,6 +182,7 @@ static int add_value(const struct dirs *d, struct container_filter *f, enum filt
 {
         static const char *const healths[] = {"none", "starting", "healthy", "unhealthy", NULL};
         static const char *const isolations[] = {"default", "process", "hyperv", NULL};
+        struct restart_policy policy;
         int64_t code;
         bool on;
         int r;
@@ -208,11 +213,15 @@ static int add_value(const struct dirs *d, struct container_filter *f, enum filt
                 return check_word("health", value, healths, reterr);
         case FILTER_ISOLATION:
                 return check_word("isolation", value, isolations, reterr);
+        case FILTER_RESTART_POLICY:
+                r = restart_policy_parse(value, &policy, reterr);
+                return r < 0 ? err_wrap(reterr, r, "filter restart-policy") : 0;
         case FILTER_IS_TASK:
+        case FILTER_START_ON_BOOT:
                 if (parse_bool(value, &on) >= 0)
                         return 0;
-                return err_new(reterr, ERR_USAGE, "filter is-task: '%s' is not a truth value",
-                               value);
+                return err_new(reterr, ERR_USAGE, "filter %s: '%s' is not a truth value",
+                               key_names[key], value);
         case FILTER_PUBLISH:
                 return add_port(&f->published, f->values[key].n, "publish", value, reterr);
         case FILTER_EXPOSE:
@@ -325,10 +334,28 @@ static bool match_ancestor(const struct container *c, const char *want)
         return strlen(want) >= 12 && str_starts(hex, want);
 }
 
+static bool match_policy(struct container *c, const char *want)
+{
+        struct restart_policy has = restart_policy_from_config(container_config(c)), wanted;
+
+        return restart_policy_parse(want, &wanted, NULL) >= 0 && wanted.mode == has.mode &&
+               (!strchr(want, ':') || wanted.max == has.max);
+}
+
+/* What Docker's daemon starts when it comes up: it has been started once, and nobody has stopped it, or that does not count. */
+static bool starts_on_boot(struct container *c)
+{
+        enum restart_mode mode = restart_policy_from_config(container_config(c)).mode;
+
+        if (c->status == CONTAINER_CREATED && !c->error)
+                return false;
+        return mode == RESTART_ALWAYS || (mode == RESTART_UNLESS_STOPPED && !c->stopped);
+}
+
 static bool match_one(enum filter_key key, struct container *c, const char *want)
 {
         struct json_object *mode;
-        bool task = false;
+        bool wanted = false;
         int64_t code;
 
         switch (key) {
@@ -353,8 +380,12 @@ static bool match_one(enum filter_key key, struct container *c, const char *want
         case FILTER_ISOLATION:
                 return strcmp(want, "default") == 0; /* the others are words of another system */
         case FILTER_IS_TASK:
-                return parse_bool(want, &task) >= 0 &&
-                       !task; /* there are no services to be part of */
+                return parse_bool(want, &wanted) >= 0 &&
+                       !wanted; /* there are no services to be part of */
+        case FILTER_RESTART_POLICY:
+                return match_policy(c, want);
+        case FILTER_START_ON_BOOT:
+                return parse_bool(want, &wanted) >= 0 && wanted == starts_on_boot(c);
         case FILTER_NOT_LABEL:
                 return !match_label(c, want);
         case FILTER_PUBLISH:

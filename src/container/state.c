@@ -95,7 +95,7 @@ bool container_auto_remove(const struct container *c)
 /* ---- facts ---- */
 
 struct facts {
-        bool held, have_run, have_exit;
+        bool held, have_run, have_exit, stopped;
         struct run_record run;
         struct exit_record exit;
 };
@@ -107,6 +107,7 @@ static void facts_read(int dir_fd, struct facts *f)
         f->held = lock_is_held(dir_fd, RECORD_LOCK);
         f->have_run = run_record_read(dir_fd, &f->run, NULL) > 0;
         f->have_exit = exit_record_read(dir_fd, &f->exit, NULL) > 0;
+        f->stopped = faccessat(dir_fd, RECORD_STOPPED, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
         /* Of an earlier run: its policy has started it again. */
         if (f->have_run && f->have_exit && f->exit.started_ns != f->run.started_ns) {
                 exit_record_release(&f->exit);
@@ -251,6 +252,7 @@ static void facts_apply(const struct facts *f, struct container *c)
         c->exit_code = 0;
         c->oom_killed = false;
         c->restarts = f->have_run ? f->run.restarts : 0;
+        c->stopped = f->stopped;
         c->last_code = f->have_run ? f->run.last_code : 0;
         free(c->error);
         c->error = NULL;

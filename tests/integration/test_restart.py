@@ -267,3 +267,67 @@ def test_an_idle_monitor_is_small_after_restarts(kelp, busybox):
         text = open(f"/proc/{monitor}/smaps_rollup").read()
         return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Private"))
     wait_for(lambda: private() <= 1024, 5, f"{private()} KiB of its own")
+
+
+# ---- changing the policy; starting what is to run ----------------------------------------------
+
+
+def test_update_holds_from_the_next_end(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    assert kelp.ok("update", "--restart", "on-failure:4", "c") == "c"
+    policy = json.loads(inspect(kelp, "c", "json .HostConfig.RestartPolicy"))
+    assert policy == {"Name": "on-failure", "MaximumRetryCount": 4}
+    os.kill(kelp.state("c")["Pid"], signal.SIGKILL)
+    wait_for(lambda: restarts(kelp, "c") == 1 and kelp.state("c")["Status"] == "running")
+    kelp.ok("container", "update", "--restart=no", "c")
+    os.kill(kelp.state("c")["Pid"], signal.SIGKILL)
+    wait_for(lambda: kelp.state("c")["Status"] == "exited")
+    assert json.loads(inspect(kelp, "c", "json .HostConfig.RestartPolicy"))["Name"] == "no"
+    assert actions(kelp, "c") == ["start", "update", "die", "start", "update", "die"]
+
+
+def test_update_refuses(kelp, busybox):
+    kelp.ok("create", "--name", "c", busybox, "true")
+    kelp.ok("create", "--rm", "--name", "gone", busybox, "true")
+    kelp.ok("create", "--log-driver", "passthrough", "--name", "through", busybox, "true")
+    kelp.fails("update", "c", code=125, match="nothing to change")
+    kelp.fails("update", "--memory", "1g", "c", code=125, match="unknown option '--memory'")
+    kelp.fails("update", "--restart", "often", "c", code=125, match="unknown restart policy 'often'")
+    kelp.fails("update", "--restart", "always", "gone", code=1, match="its end removes it")
+    kelp.fails("update", "--restart", "always", "through", code=1, match="passthrough")
+    kelp.ok("update", "--restart", "no", "gone")
+
+
+def test_start_what_is_to_run(kelp, busybox):
+    """As after the machine was off: monitors and containers are dead."""
+    kelp.garbage = True
+    for name, policy in (("always", "always"), ("unless", "unless-stopped"), ("stopped", "unless-stopped"),
+                         ("stopped-always", "always"), ("failing", "on-failure:3"), ("none", "no")):
+        kelp.ok("run", "-d", "--name", name, "--restart", policy, busybox, "sleep", "1000")
+    kelp.ok("create", "--name", "never", "--restart", "always", busybox, "sleep", "1000")
+    kelp.ok("stop", "-t", "0", "stopped", "stopped-always")
+    for pid in monitors(kelp):
+        os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: kelp.ok("ps", "-q") == "")
+
+    def names(*filters):
+        return sorted(kelp.ok("ps", "-a", "--format", "{{.Names}}", *[a for f in filters for a in ("--filter", f)]).split())
+    assert names("restart-policy=unless-stopped") == ["stopped", "unless"]
+    assert names("restart-policy=on-failure") == ["failing"] == names("restart-policy=on-failure:3")
+    assert names("restart-policy=on-failure:4") == []
+    assert "none" in names("should-start-on-boot=false")
+    kelp.fails("ps", "--filter", "restart-policy=x", code=125, match="unknown restart policy")
+    kelp.fails("ps", "--filter", "should-start-on-boot=x", code=125, match="truth value")
+    kelp.ok("start", "--filter", "should-start-on-boot=true")
+    wait_for(lambda: sorted(kelp.ok("ps", "--format", "{{.Names}}").split()) == ["always", "stopped-always", "unless"])
+    kelp.ok("start", "--filter", "restart-policy=on-failure")
+    assert "failing" in kelp.ok("ps", "--format", "{{.Names}}").split()
+
+
+def test_restart_of_those_that_match(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "a", "-l", "x", busybox, "sleep", "1000")
+    kelp.ok("run", "-d", "--name", "b", busybox, "sleep", "1000")
+    before = kelp.state("b")
+    kelp.ok("restart", "-t", "0", "--filter", "label=x")
+    assert kelp.state("b") == before and "restart" in actions(kelp, "a")
+    kelp.fails("restart", code=125)
