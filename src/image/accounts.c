@@ -30,19 +30,21 @@ static bool parse_id(const char *text, uint32_t *ret)
         return parse_u32(text, ret) == 0 && *ret != ID_NONE;
 }
 
-/* The first line that is @who's, by name or by number; both files have the number third. */
-static bool find_line(const char *file, const char *who, size_t min_fields, struct strv *ret)
+/* The first line that is @who's, by name or by number, with numbers where they belong: the third field, and of an account the fourth. */
+static bool find_line(const char *file, const char *who, bool account, struct strv *ret)
 {
         AUTO_STRV lines = {0};
-        uint32_t number = 0, there;
+        uint32_t number = 0, id, group;
         bool numeric = parse_id(who, &number);
 
         strv_split(&lines, file ? file : "", '\n');
         for (size_t i = 0; i < lines.n; i++) {
                 strv_release(ret);
                 strv_split(ret, lines.v[i], ':');
-                if (ret->n >= min_fields && *ret->v[0] && parse_id(ret->v[2], &there) &&
-                    (strcmp(ret->v[0], who) == 0 || (numeric && there == number)))
+                if (ret->n < (account ? 4 : 3) || !*ret->v[0] || !parse_id(ret->v[2], &id) ||
+                    (account && !parse_id(ret->v[3], &group)))
+                        continue;
+                if (strcmp(ret->v[0], who) == 0 || (numeric && id == number))
                         return true;
         }
         return false;
@@ -56,12 +58,14 @@ int accounts_find(const char *passwd, const char *group, const char *user, uint3
         AUTO_STRV line = {0};
         uint32_t uid = 0, gid = 0;
 
-        if (find_line(passwd, name, 4, &line) && parse_id(line.v[3], &gid))
+        if (find_line(passwd, name, true, &line)) {
                 (void)parse_id(line.v[2], &uid);
-        else if (!parse_id(name, &uid))
+                (void)parse_id(line.v[3], &gid);
+        } else if (!parse_id(name, &uid)) {
                 return -ENOENT;
+        }
         if (colon && colon[1]) {
-                if (find_line(group, colon + 1, 3, &line))
+                if (find_line(group, colon + 1, false, &line))
                         (void)parse_id(line.v[2], &gid);
                 else if (!parse_id(colon + 1, &gid))
                         return -ENOENT;

@@ -5,6 +5,7 @@
  */
 #include "fuzz.h"
 
+#include "image/accounts.h"
 #include "launch/user.h"
 
 #include <fcntl.h>
@@ -32,6 +33,26 @@ static void clean(char *dir)
         (void)rmdir(dir);
 }
 
+/* Who looks from outside finds the same user. Longer names and lines are nobody's in there, and a NUL ends the text here. */
+static void compare(const char *who, const uint8_t *data, size_t n)
+{
+        struct child_note note = {0};
+        struct user_result u;
+        uint32_t uid = 0, gid = 0;
+        char text[256];
+        int r;
+
+        if (n >= sizeof(text) || memchr(data, 0, n) || !*who)
+                return;
+        memcpy(text, data, n);
+        text[n] = '\0';
+        r = user_resolve(who, 0, 0, NULL, 0, &u, &note);
+        if ((r == 0) != (accounts_find(text, text, who, &uid, &gid) == 0))
+                abort();
+        if (r == 0 && (uid != u.uid || gid != u.gid))
+                abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
         static const char *const who[] = {"",    "root",       "alice", "0", "1000", "alice:staff",
@@ -55,6 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         if (r == 0 && (u.n_groups > USER_GROUPS_MAX || u.home[0] != '/' || u.uid == (uid_t)-1 ||
                        u.gid == (gid_t)-1 || !memchr(u.home, 0, sizeof(u.home))))
                 abort();
+        compare(who[data[0] % (sizeof(who) / sizeof(who[0]))], data + 1, n - 1);
         clean(dir);
         return 0;
 }
