@@ -6,7 +6,7 @@
  *   have it, then each image's items are added up.
  *
  *   A layer's files never change, and their blocks were counted when they were written (info.json). A variant with other owners is a copy of
- *   them. Only what lies beside them is asked of the file system: two files of a layer, however large it is.
+ *   them, and notes what it did not copy. Only what lies beside them is asked of the file system: two files of a layer, however large it is.
  */
 #include "image/store_usage.h"
 
@@ -82,24 +82,31 @@ static uint64_t blocks_at(int dirfd, const char *name)
 
 /* ---- items ---- */
 
-static size_t count_variants(int layer_fd)
+/* What the variants of a layer hold of their own, each as much as @files but for what it shares with the others. */
+static uint64_t sum_variants(int layer_fd, uint64_t files)
 {
         int fd = openat(layer_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         DIR *dir = fd < 0 ? NULL : fdopendir(fd);
         struct dirent *e;
-        size_t n = 0;
+        uint64_t sum = 0;
 
         if (!dir) {
                 (void)fd_close(fd);
                 return 0;
         }
-        while ((e = readdir(dir)))
-                n += str_starts(e->d_name, "fs.");
+        while ((e = readdir(dir))) {
+                uint64_t shared;
+
+                if (!str_starts(e->d_name, "fs."))
+                        continue;
+                shared = layer_variant_shared(fd, e->d_name);
+                sum += files > shared ? files - shared : 0;
+        }
         (void)closedir(dir);
-        return n;
+        return sum;
 }
 
-/* Copies of the files with other owners; the recipe is counted in what info.json says of the files, but no part of them. */
+/* Files with other owners; the recipe is counted in what info.json says of the files, but no part of them. */
 static uint64_t variant_bytes(int layer_fd, const struct layer_info *info, nlink_t links)
 {
         uint64_t recipe;
@@ -108,8 +115,7 @@ static uint64_t variant_bytes(int layer_fd, const struct layer_info *info, nlink
         if (links == 3)
                 return 0;
         recipe = blocks_at(layer_fd, "recipe");
-        return info->disk_bytes > recipe ? count_variants(layer_fd) * (info->disk_bytes - recipe)
-                                         : 0;
+        return info->disk_bytes > recipe ? sum_variants(layer_fd, info->disk_bytes - recipe) : 0;
 }
 
 int store_layer_bytes(const struct dirs *d, const char *name, uint64_t *ret, struct err **reterr)

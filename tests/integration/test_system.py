@@ -227,6 +227,16 @@ def test_df_counts_copies_for_other_owners(filled):
     assert near(after, du(filled.root / "layers", filled.root / "images"))
 
 
+def test_df_counts_once_what_copies_share(kelp, probe_binary):
+    """Variants of a layer have the inodes in common whose owners are the same."""
+    files = [rootfs.entry(f"f{uid}", data=os.urandom(2 << 20), uid=uid, gid=uid) for uid in (0, 998, 999, 2000)]
+    kelp.import_image(rootfs.probe_tar(probe_binary, files), "i")
+    for uid in (999, 998, 5):
+        kelp.ok("run", "--rm", f"--userns=keep-id:uid={uid},gid={uid}", "-u", "0", "i", "/bin/probe", "true")
+    assert len(list((kelp.root / "layers").glob("*/fs.*"))) == 3
+    assert near(df(kelp)["Images"]["Size"], du(kelp.root / "layers", kelp.root / "images"))
+
+
 def test_df_reclaimable_is_what_prune_frees(filled):
     filled.ok("rm", "ended")
     rows = df(filled)
