@@ -20,6 +20,7 @@ const struct verb *const verbs_container[] = {
     &verb_diff,
     &verb_commit,
     &verb_export,
+    &verb_cp,
     &verb_inspect,
     &verb_port,
     &verb_container_inspect,

@@ -31,8 +31,8 @@ void container_source_release(struct container_source *s)
         *s = (struct container_source){0};
 }
 
-static int read_map(const struct json_at *root, const char *key, struct id_map *ret,
-                    struct err **reterr)
+int container_source_map(const struct json_at *root, const char *key, struct id_map *ret,
+                         struct err **reterr)
 {
         struct json_at list = json_key(root, key);
         size_t n = 0;
@@ -87,9 +87,9 @@ int container_source_open(struct tool *t, struct container_source *ret, struct e
         for (size_t i = dirs.n; r >= 0 && i > 0; i--)
                 r = add_dir(t, &s, dirs.v[i - 1], reterr);
         if (r >= 0)
-                r = read_map(&root, "uid", &s.uid, reterr);
+                r = container_source_map(&root, "uid", &s.uid, reterr);
         if (r >= 0)
-                r = read_map(&root, "gid", &s.gid, reterr);
+                r = container_source_map(&root, "gid", &s.gid, reterr);
         if (r >= 0)
                 r = json_opt_strv(&root, "mounts", &s.mounts, reterr);
         if (r >= 0)

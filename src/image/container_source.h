@@ -12,6 +12,7 @@
 #include <stddef.h>
 
 struct err;
+struct json_at;
 struct tool;
 
 struct container_source {
@@ -24,6 +25,9 @@ struct container_source {
         struct strv layers; /* names of the layers, lowest first */
 };
 int container_source_open(struct tool *t, struct container_source *ret, struct err **reterr);
+/* A map of container → U in a request, as id_map_to_json() writes it. Absent: empty. */
+int container_source_map(const struct json_at *root, const char *key, struct id_map *ret,
+                         struct err **reterr);
 void container_source_release(struct container_source *s);
 /* Fills what is the same for all: now is the container's own directory, old its layers. */
 void container_source_walk(const struct container_source *s, struct walk_opts *o);

@@ -43,6 +43,7 @@ static const struct {
     {"changes", tool_changes},
     {"export", tool_export},
     {"commit", tool_commit},
+    {"copy", tool_copy},
 };
 
 static int read_request(struct tool *t, struct err **reterr)

@@ -69,3 +69,4 @@ int tool_remove_trees(struct tool *t, struct err **reterr);
 int tool_changes(struct tool *t, struct err **reterr);
 int tool_export(struct tool *t, struct err **reterr);
 int tool_commit(struct tool *t, struct err **reterr);
+int tool_copy(struct tool *t, struct err **reterr);

@@ -21,8 +21,8 @@
 static int usage(void)
 {
         (void)fprintf(stderr,
-                      "kelp-monitor is started by kelp: run|exec|pause|size ROOT ID, remove ROOT "
-                      "NAME…, usage ROOT PATH…\n");
+                      "kelp-monitor is started by kelp: run|exec|pause ROOT ID, lend ROOT ID "
+                      "read|write, remove ROOT NAME…, usage ROOT PATH…\n");
         return 125;
 }
 
@@ -116,6 +116,8 @@ int main(int argc, char **argv)
         }
         if (strcmp(argv[1], "pause") == 0 && argc == 4 && str_is_hex(argv[3], 64))
                 return monitor_pause(argv[2], argv[3]);
+        if (strcmp(argv[1], "lend") == 0 && argc == 5 && str_is_hex(argv[3], 64))
+                return monitor_lend(argv[2], argv[3], strcmp(argv[4], "write") == 0);
         if (strcmp(argv[1], "usage") == 0)
                 return monitor_usage(argv[2], argv + 3);
         if (strcmp(argv[1], "remove") == 0)

@@ -36,6 +36,7 @@ int monitor_run(struct run_args *a);
 int monitor_exec(const char *root, const char *id, struct preserve *preserve);
 int monitor_remove(const char *root, char *const *names);
 int monitor_pause(const char *root, const char *id);
+int monitor_lend(const char *root, const char *id, bool write);
 /* Prints the bytes on disk of every path below the data root, a line each. */
 int monitor_usage(const char *root, char *const *paths);
 

@@ -8,6 +8,8 @@
  * --join=NS:ID (enum spec_ns, container).
  * "kelp-monitor remove ROOT NAME…" deletes trees in tmp/ inside U. "kelp-monitor size ROOT ID" prints the bytes of upper/, counted there.
  * "kelp-monitor pause ROOT ID" stops the container's processes, says "started", and "exited" when they go on: as soon as ATTACH is closed.
+ * "kelp-monitor lend ROOT ID read|write" sends the container's root directory (O_PATH, one byte with it) over ATTACH, says "started", and gives up
+ * the mounts when ATTACH is closed; then it says "exited".
  *   0–2   /dev/null (passthrough log driver: the caller's own)
  *   3     STATUS, SOCK_SEQPACKET: one JSON object per datagram, monitor → kelp
  *   4     ATTACH, SOCK_STREAM, or /dev/null when detached: the first attached client

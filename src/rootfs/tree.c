@@ -67,7 +67,7 @@ static void prepare_spec(const struct rootfs_tree_opts *o)
         spec_remove_devices(s);
         s->privileged = false;
         s->volatile_upper = false;
-        s->root_readonly = !o->write;
+        s->root_readonly |= !o->write; /* --read-only is for us, too */
         strv_release(&s->sysctl);
         if (o->write || s->root_kind != SPEC_ROOT_LAYERS || !s->upper)
                 return;

@@ -12,7 +12,7 @@
  *
  *   running         what its processes see (.mounts), or the root file system alone, whose mount points are then what lies below
  *                   the mounts
- *   not running     .write: mounted as a start would, so nobody else may (the caller holds the container's lock); else read-only, nothing on
+ *   not running     .write: mounted as a start would, so nobody else may (the caller holds the container's lock), --read-only included; else read-only, nothing on
  *                   disk changes and a start may happen meanwhile. .mounts adds its bind mounts and volumes, but none of the
  *                   kernel's file systems and no tmpfs
  *

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kelp cp: both ways, running or not, Docker's rules for names, owners, hostile containers."""
+import os
+import socket
+import stat
+
+import pytest
+
+import harness
+
+
+@pytest.fixture(params=["overlay", "fuse-overlayfs", "copy"])
+def driver(request):
+    return ("--storage-driver", request.param)
+
+
+@pytest.fixture(params=["running", "stopped", "created"])
+def box(kelp, busybox, request):
+    """A container c in one of its states; what it has is put there by cp itself."""
+    start = {"running": ("run", "-d"), "stopped": ("run",), "created": ("create",)}[request.param]
+    kelp.ok(*start, "--name", "c", busybox, "sleep", "1000" if request.param == "running" else "0")
+    return kelp
+
+
+@pytest.fixture
+def stopped(kelp, busybox):
+    kelp.ok("create", "--name", "c", busybox, "true")
+    return kelp
+
+
+def write(kelp, name, text="", mode=0o644):
+    path = kelp.work / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    for p in [path, *path.parents]:
+        if p == kelp.work:
+            break
+        os.chown(p, kelp.user.uid, kelp.user.gid)
+    return path
+
+
+def inside(kelp, path, container="c"):
+    """The file's text, in a file of its own."""
+    kelp.ok("cp", f"{container}:{path}", kelp.work / ".look")
+    text = (kelp.work / ".look").read_text()
+    (kelp.work / ".look").unlink()
+    return text
+
+
+# ---- there and back ------------------------------------------------------------------------------
+
+
+def test_file_there_and_back(box):
+    source = write(box, "a", "hello", 0o640)
+    os.utime(source, (1e9, 1e9))
+    box.ok("cp", "a", "c:/etc/b")
+    box.ok("container", "cp", "c:etc/b", "back")
+    back = (box.work / "back").stat()
+    assert (box.work / "back").read_text() == "hello"
+    assert (back.st_uid, back.st_gid, back.st_mtime, back.st_mode & 0o7777) == (box.user.uid, box.user.gid, 1e9, 0o640)
+
+
+def test_tree_there_and_back(box):
+    write(box, "t/one", "1")
+    write(box, "t/sub/two", "2", 0o755)
+    os.symlink("/etc/passwd", box.work / "t/link")
+    os.mkfifo(box.work / "t/fifo")
+    os.chown(box.work / "t/fifo", box.user.uid, box.user.gid)
+    (box.work / "t/sub").chmod(0o2500)
+    box.ok("cp", "t", "c:/opt-t")
+    box.ok("cp", "c:/opt-t", "back")
+    assert (box.work / "back/one").read_text() == "1"
+    assert (box.work / "back/sub/two").read_text() == "2"
+    assert os.readlink(box.work / "back/link") == "/etc/passwd"
+    assert stat.S_ISFIFO((box.work / "back/fifo").lstat().st_mode)
+    assert (box.work / "back/sub").stat().st_mode & 0o7777 == 0o500
+    assert (box.work / "back/sub/two").stat().st_mode & 0o7777 == 0o755
+
+
+def test_drivers(kelp, busybox, driver):
+    write(kelp, "a", "hello")
+    for name in ("stopped", "running"):
+        kelp.ok("run", "--name", name, *driver, *(("-d",) if name == "running" else ()), busybox, "sleep",
+                "1000" if name == "running" else "0")
+        kelp.ok("cp", "a", f"{name}:/a")
+        assert inside(kelp, "/a", name) == "hello"
+    assert kelp.ok("exec", "running", "cat", "/a") == "hello"
+
+
+def test_between_containers(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    kelp.ok("run", "--name", "d", "--uidmap", "0:1:1000", "--gidmap", "0:1:1000", busybox, "true")
+    kelp.ok("exec", "c", "sh", "-c", "mkdir /d; echo x > /d/f; chown 5:6 /d/f")
+    kelp.ok("cp", "c:/d", "d:/e")
+    assert kelp.ok("exec", "c", "cat", "/d/f") == "x" and inside(kelp, "/e/f", "d") == "x\n"
+    kelp.ok("cp", "-a", "c:/d", "d:/a")
+    kelp.ok("cp", "d:/a", "d:/again")
+    kelp.ok("cp", "-a", "d:/a", "c:/back")
+    assert kelp.ok("exec", "c", "stat", "-c", "%u %g", "/back/f") == "5 6"
+    assert inside(kelp, "/again/f", "d") == "x\n"
+
+
+def test_volumes_and_binds_are_seen(kelp, busybox):
+    kelp.ok("volume", "create", "v")
+    (kelp.work / "b").mkdir()
+    os.chown(kelp.work / "b", kelp.user.uid, kelp.user.gid)
+    kelp.ok("create", "--name", "c", "-v", "v:/vol", "-v", f"{kelp.work}/b:/bind", "-v", f"{kelp.work}/b:/ro:ro", busybox, "true")
+    write(kelp, "a", "hello")
+    kelp.ok("cp", "a", "c:/vol/x")
+    kelp.ok("cp", "a", "c:/bind/y")
+    assert kelp.ok("run", "--rm", "-v", "v:/vol", busybox, "cat", "/vol/x") == "hello"
+    assert (kelp.work / "b/y").read_text() == "hello"
+    assert inside(kelp, "/vol/x") == "hello"
+    kelp.fails("cp", "a", "c:/ro/z", code=125, match="Read-only file system(.|\n)*hint:")
+
+
+# ---- names ---------------------------------------------------------------------------------------
+
+
+def test_rules_of_names_into_container(stopped):
+    k = stopped
+    write(k, "f", "f")
+    write(k, "d/x", "x")
+    k.ok("cp", "f", "c:/tmp")            # into a directory
+    assert inside(k, "/tmp/f") == "f"
+    k.ok("cp", "f", "c:/tmp/")
+    k.ok("cp", "f", "c:/tmp/g")          # a new name
+    assert inside(k, "/tmp/g") == "f"
+    write(k, "f", "new")
+    k.ok("cp", "f", "c:/tmp/g")          # over a file
+    assert inside(k, "/tmp/g") == "new"
+    k.ok("cp", "d", "c:/tmp")            # a directory into one
+    assert inside(k, "/tmp/d/x") == "x"
+    k.ok("cp", "d", "c:/tmp/new")        # a directory with a new name
+    assert inside(k, "/tmp/new/x") == "x"
+    k.ok("cp", "d/.", "c:/tmp")          # what is in it
+    assert inside(k, "/tmp/x") == "x"
+    k.ok("cp", ".", "c:/tmp/here")
+    assert inside(k, "/tmp/here/d/x") == "x"
+    k.fails("cp", "f", "c:/tmp/none/", code=125, match="there is no such directory")
+    k.fails("cp", "f", "c:/none/f", code=125, match="no such file or directory")
+    k.fails("cp", "f", "c:/tmp/g/", code=125, match="is not a directory")
+    k.fails("cp", "f/", "c:/tmp", code=125, match="ot a directory")
+    k.fails("cp", "d", "c:/tmp/g", code=125, match="--overwrite")
+    k.fails("cp", "none", "c:/tmp", code=125, match="no such file or directory")
+    k.fails("cp", "f", "nobody:/tmp", code=125, match="no such container")
+    k.fails("cp", "f", "d", code=125, match="NAME:PATH")
+    k.fails("cp", "f", "c:", code=125, match="the path in the container is missing")
+
+
+def test_rules_of_names_out(stopped):
+    k = stopped
+    write(k, "d/x", "x")
+    k.ok("cp", "d", "c:/d")
+    (k.work / "to").mkdir()
+    os.chown(k.work / "to", k.user.uid, k.user.gid)
+    k.ok("cp", "c:/d", "to")
+    assert (k.work / "to/d/x").read_text() == "x"
+    k.ok("cp", "c:/d/.", "to")
+    assert (k.work / "to/x").read_text() == "x"
+    k.ok("cp", "c:/d/", "to/new")
+    assert (k.work / "to/new/x").read_text() == "x"
+    k.ok("cp", "c:/d/x", k.work / "to" / "y")
+    assert (k.work / "to/y").read_text() == "x"
+    k.ok("cp", "c:/d/x", ".")
+    assert (k.work / "x").read_text() == "x"
+    write(k, "a:b", "colon")
+    k.ok("cp", "./a:b", "c:/colon")
+    assert inside(k, "/colon") == "colon"
+    k.fails("cp", "a:b", "c:/colon", code=125, match="'./a:b'")
+    k.fails("cp", "c:/d/x", "to/none/", code=125, match="there is no such directory")
+    k.fails("cp", "c:/d", "x", code=125, match="--overwrite")
+    k.ok("cp", "--overwrite", "c:/d", "x")
+    assert (k.work / "x/x").read_text() == "x"
+    k.fails("cp", "c:/dev-none", ".", code=125, match="'c:/dev-none': no such file or directory")
+
+
+def test_links(stopped):
+    k = stopped
+    write(k, "f", "text")
+    write(k, "d/x", "x")
+    os.symlink("f", k.work / "l")
+    os.symlink("d", k.work / "ld")
+    k.ok("cp", "l", "c:/l")                  # as a link
+    k.ok("cp", "c:/l", "back")
+    assert os.readlink(k.work / "back") == "f"
+    k.ok("cp", "-L", "l", "c:/file")
+    assert inside(k, "/file") == "text"
+    k.ok("cp", "ld/", "c:/dir")              # the slash follows
+    assert inside(k, "/dir/x") == "x"
+    os.symlink("/dir", k.work / "abs")
+    os.symlink("dir/deep", k.work / "dangling")
+    k.ok("cp", "abs", "c:/abs")
+    k.ok("cp", "dangling", "c:/dangling")
+    k.ok("cp", "f", "c:/abs")                # a link in the container leads in the container
+    assert inside(k, "/dir/f") == "text"
+    k.ok("cp", "f", "c:/abs/../up")
+    assert inside(k, "/up") == "text"
+    k.ok("cp", "f", "c:/dangling")
+    assert inside(k, "/dir/deep") == "text"
+    k.ok("cp", "-L", "c:/abs", "out")
+    assert (k.work / "out/x").read_text() == "x"
+    k.ok("cp", "-L", "c:/dangling", "deep")
+    assert (k.work / "deep").read_text() == "text"
+
+
+def test_mounted_files_of_a_running_container(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--tmpfs", "/scratch", busybox, "sleep", "1000")
+    write(kelp, "hosts", "1.2.3.4 x\n")
+    kelp.ok("cp", "hosts", "c:/etc/hosts")
+    assert kelp.ok("exec", "c", "cat", "/etc/hosts") == "1.2.3.4 x"
+    kelp.ok("cp", "hosts", "c:/scratch")
+    assert kelp.ok("exec", "c", "cat", "/scratch/hosts") == "1.2.3.4 x"
+    kelp.ok("cp", "c:/proc/1/comm", "comm")
+    assert (kelp.work / "comm").read_text() == "sleep\n"
+    result = kelp("cp", "c:/", "all")
+    assert result.rc == 0 and "the kernel's file systems" in result.err and "device nodes" in result.err, result
+    assert (kelp.work / "all/scratch/hosts").exists() and not os.listdir(kelp.work / "all/proc")
+
+
+# ---- owners --------------------------------------------------------------------------------------
+
+
+def test_owners(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    write(kelp, "f", "x", 0o4755)
+    kelp.ok("cp", "f", "c:/f")
+    assert kelp.ok("exec", "c", "stat", "-c", "%u %g %a", "/f") == "0 0 755"
+    kelp.ok("exec", "c", "sh", "-c", "echo > /g; chown 7:8 /g; chmod 6755 /g")
+    kelp.ok("cp", "c:/g", "g")
+    st = (kelp.work / "g").stat()
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (kelp.user.uid, kelp.user.gid, 0o755)
+    kelp.ok("cp", "-a", "c:/g", "h")
+    st = (kelp.work / "h").stat()
+    first = kelp.user.ranges()[0][0]
+    assert (st.st_uid, st.st_gid, st.st_mode & 0o7777) == (first + 6, first + 7, 0o755)
+    kelp.ok("cp", "-a", "h", "c:/h")
+    assert kelp.ok("exec", "c", "stat", "-c", "%u %g", "/h") == "7 8"
+    (kelp.work / "h").unlink()
+
+
+def test_owner_of_another_namespace(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--userns", "keep-id", busybox, "sleep", "1000")
+    write(kelp, "f", "x")
+    kelp.ok("cp", "f", "c:/f")
+    assert kelp.ok("exec", "c", "stat", "-c", "%u", "/f") == "0"
+    kelp.ok("cp", "-a", "f", "c:/mine")
+    assert kelp.ok("exec", "c", "stat", "-c", "%u", "/mine") == str(kelp.user.uid)
+    kelp.ok("cp", "c:/f", "back")
+    assert (kelp.work / "back").stat().st_uid == kelp.user.uid
+
+
+def test_one_id(make_kelp, noids_user, probe_tar):
+    kelp = make_kelp(user=noids_user)
+    kelp.ok("import", probe_tar, "probe")
+    kelp.ok("create", "--name", "c", "probe", "true")
+    write(kelp, "f", "x")
+    kelp.ok("cp", "f", "c:/f")
+    kelp.ok("cp", "c:/f", "back")
+    assert (kelp.work / "back").stat().st_uid == noids_user.uid
+
+
+# ---- kinds and sizes -----------------------------------------------------------------------------
+
+
+def test_sparse_and_hidden_kinds(stopped):
+    k = stopped
+    path = write(k, "s/sparse")
+    with open(path, "r+b") as f:
+        f.seek(1 << 20)
+        f.write(b"middle")
+        f.truncate(50 << 20)
+    with socket.socket(socket.AF_UNIX) as s:
+        s.bind(str(k.work / "s/sock"))
+    result = k("cp", "s", "c:/s")
+    assert result.rc == 0 and "left out sockets (1)" in result.err, result
+    k.ok("cp", "c:/s", "back")
+    back = (k.work / "back/sparse").stat()
+    assert back.st_size == 50 << 20 and back.st_blocks * 512 < 1 << 20
+    assert (k.work / "back/sparse").read_bytes() == path.read_bytes()
+    k.fails("cp", "s/sock", "c:/sock", code=125, match="is a socket")
+
+
+def test_read_only_container(kelp, busybox):
+    write(kelp, "f", "x")
+    for name, options in (("c", ("run", "-d")), ("d", ("create",))):
+        kelp.ok(*options, "--read-only", "--name", name, "-v", f"{kelp.work}:/w", busybox, "sleep", "1000")
+        kelp.fails("cp", "f", f"{name}:/f", code=125, match="Read-only file system(.|\n)*hint:")
+        kelp.ok("cp", "f", f"{name}:/w/{name}")
+        kelp.ok("cp", f"{name}:/etc/passwd", ".")
+
+
+def test_a_directory_into_itself(stopped):
+    k = stopped
+    write(k, "d/x", "x")
+    k.ok("cp", "d", "c:/d")
+    k.fails("cp", "c:/d", "c:/d/sub", code=125, match="into itself")
+    k.fails("cp", "c:/d", "c:/d", code=125, match="into itself")
+
+
+def test_cp_does_not_start_and_leaves_it_startable(stopped):
+    k = stopped
+    write(k, "f", "x")
+    k.ok("cp", "f", "c:/f")
+    assert k.ok("ps", "-q") == ""
+    assert k.ok("inspect", "-f", "{{.State.Status}}", "c") == "created"
+    k.ok("start", "-a", "c")
