@@ -3,8 +3,10 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "cli/progress.h"
+#include "cli/target.h"
 #include "cli/verb.h"
 #include "container/container.h"
+#include "container/copy.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -28,10 +30,20 @@ struct side {
         struct container *c;
         struct container_copy_end end;
 };
+#define SIDE_NONE                                                                                  \
+        {                                                                                          \
+                .end = CONTAINER_COPY_END_NONE                                                     \
+        }
 
 static void side_release(struct side *s)
 {
         (void)container_free(s->c);
+}
+
+/* "-", and what users of Podman write for it. */
+static bool is_stream(const char *text, const char *device)
+{
+        return strcmp(text, "-") == 0 || strcmp(text, device) == 0;
 }
 
 /* "NAME:PATH"; a path of the host that has a colon in it is written with "/" or "./" in front. */
@@ -79,7 +91,8 @@ static int parse(const struct dirs *d, const struct strv *operands, struct side 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct cp_args *a = args;
-        AUTO(side_release) struct side from = {0}, to = {0};
+        AUTO(side_release) struct side from = SIDE_NONE, to = SIDE_NONE;
+        AUTO(target_release) struct target target = TARGET_NONE;
         struct container_job job = {.progress = progress_show, .warning = progress_warn};
         struct container_copy_opts o = {
             .archive = a->archive, .follow = a->follow, .overwrite = a->overwrite};
@@ -89,6 +102,17 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 
         if ((r = cli_dirs(cli, &d, reterr)) < 0 || (r = parse(d, operands, &from, &to, reterr)) < 0)
                 return r;
+        if (is_stream(operands->v[0], "/dev/stdin")) {
+                from.end.path = "standard input";
+                from.end.stream_fd = STDIN_FILENO;
+        }
+        if (is_stream(operands->v[1], "/dev/stdout")) {
+                r = target_open(NULL, NULL, &target, reterr);
+                if (r < 0)
+                        return r;
+                to.end.path = "standard output";
+                to.end.stream_fd = target.fd;
+        }
         progress_init(&p, "Copying", !a->quiet);
         job.arg = &p;
         r = container_copy(d, &from.end, &to.end, &o, &job, reterr);
@@ -103,7 +127,9 @@ const struct verb verb_cp = {
     .group = VERB_GROUP_CONTAINER,
     .operands = "SRC DST",
     .summary = "Copy files between a container and the host, or two containers",
-    .details = "One of SRC and DST, or both, is CONTAINER:PATH. The container may run or not.",
+    .details =
+        "One of SRC and DST, or both, is CONTAINER:PATH. The container may run or not. - is a "
+        "tar archive on standard input or output.",
     .sections = sections,
     .args_size = sizeof(struct cp_args),
     .min_operands = 2,

@@ -192,18 +192,3 @@ struct container_commit_opts {
 int container_commit(const struct dirs *d, struct container *c,
                      const struct container_commit_opts *o, const struct container_job *job,
                      char **ret_id, struct err **reterr);
-
-/* ---- copy.c ---- */
-
-struct container_copy_end {
-        struct container *container; /* NULL: the host */
-        const char *path;            /* as typed: what stands behind it, "/" or "/.", counts */
-};
-struct container_copy_opts {
-        bool archive, follow, overwrite;
-};
-/* As Docker's cp: through what is mounted in the containers, running or not. A file has its name when it is complete. */
-int container_copy(const struct dirs *d, const struct container_copy_end *source,
-                   const struct container_copy_end *destination,
-                   const struct container_copy_opts *o, const struct container_job *job,
-                   struct err **reterr);

@@ -9,6 +9,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "container/container_internal.h"
+#include "container/copy_path.h"
 #include "idmap/idmap.h"
 #include "image/image_job.h"
 #include "spec/spec.h"
@@ -90,6 +91,7 @@ static void describe(const struct container_copy_end *from, struct end *e)
         e->c = from->container;
         e->json = json_object_new_object();
         copy_path_set(&e->path, what, from->path, e->c != NULL);
+        json_add_bool(e->json, "stream", from->stream_fd >= 0);
 }
 
 static void finish_json(struct end *e, bool follow)
@@ -138,6 +140,19 @@ static int borrow_again(struct end *to, const struct end *from, struct err **ret
         return to->path.fd < 0 ? to->path.fd : 0;
 }
 
+static int open_end(const struct dirs *d, const struct container_copy_end *given, struct end *e,
+                    bool source, bool follow, bool write, struct err **reterr)
+{
+        if (given->stream_fd >= 0) {
+                e->path.fd = fd_dup(given->stream_fd, reterr);
+                return e->path.fd;
+        }
+        if (e->c)
+                return open_container(d, e, write, reterr);
+        return source ? copy_path_open_source(&e->path, follow, reterr)
+                      : copy_path_open_destination(&e->path, reterr);
+}
+
 int container_copy(const struct dirs *d, const struct container_copy_end *source,
                    const struct container_copy_end *destination,
                    const struct container_copy_opts *o, const struct container_job *job,
@@ -150,12 +165,9 @@ int container_copy(const struct dirs *d, const struct container_copy_end *source
 
         describe(source, &from);
         describe(destination, &to);
-        r = from.c ? open_container(d, &from, same, reterr)
-                   : copy_path_open_source(&from.path, o->follow, reterr);
-        if (r >= 0 && same)
-                r = borrow_again(&to, &from, reterr);
-        else if (r >= 0)
-                r = to.c ? open_container(d, &to, true, reterr)
-                         : copy_path_open_destination(&to.path, reterr);
+        r = open_end(d, source, &from, true, o->follow, same, reterr);
+        if (r >= 0)
+                r = same ? borrow_again(&to, &from, reterr)
+                         : open_end(d, destination, &to, false, false, true, reterr);
         return r < 0 ? r : copy(d, &from, &to, o, job, reterr);
 }

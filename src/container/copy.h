@@ -1,20 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
-/* copy — the names of a copy, for the files of it. */
+/* copy — files between a container and the host, two containers, or a container and a tar archive. */
+#include <errno.h>
 #include <stdbool.h>
 
+struct container;
+struct container_job;
+struct dirs;
 struct err;
 
-struct copy_path {
-        int fd; /* the host's: the directory in which .path is looked up; a container's: its root */
-        char *what; /* as the user wrote it */
-        char *path;
-        char *name;               /* its last component, "" or "." or ".." when it has none */
-        bool directory, contents; /* ends with "/", with "/." */
+struct container_copy_end {
+        struct container *container; /* NULL: the host */
+        const char *path;            /* as typed: what stands behind it, "/" or "/.", counts */
+        int stream_fd; /* a tar archive instead of either: it is read, or written; borrowed */
 };
-/* @absolute: a container's, from its root. */
-void copy_path_set(struct copy_path *p, const char *what, const char *path, bool absolute);
-void copy_path_release(struct copy_path *p);
-/* A path of the host, with the caller's rights. */
-int copy_path_open_source(struct copy_path *p, bool follow, struct err **reterr);
-int copy_path_open_destination(struct copy_path *p, struct err **reterr);
+#define CONTAINER_COPY_END_NONE                                                                    \
+        {                                                                                          \
+                .stream_fd = -EBADF                                                                \
+        }
+struct container_copy_opts {
+        bool archive, follow, overwrite;
+};
+/* As Docker's cp: through what is mounted in the containers, running or not. A file has its name when it is complete. */
+int container_copy(const struct dirs *d, const struct container_copy_end *source,
+                   const struct container_copy_end *destination,
+                   const struct container_copy_opts *o, const struct container_job *job,
+                   struct err **reterr);

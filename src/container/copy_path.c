@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* copy_path — the two names of a copy: what they say, and where the host's one leads. */
+#include "container/copy_path.h"
+
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
-#include "container/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -68,7 +68,7 @@ static void warn(void *arg, const char *text)
         tool_warn(arg, text);
 }
 
-static int give_out(struct tool *t, struct tree_stream *s, struct err **reterr)
+int tool_write_tree(struct tool *t, struct tree_stream *s, struct err **reterr)
 {
         AUTO_FREE char *buf = xmalloc(BUFFER_SIZE);
 
@@ -78,8 +78,10 @@ static int give_out(struct tool *t, struct tree_stream *s, struct err **reterr)
 
                 if (n < 0)
                         return tree_stream_error(s, reterr);
-                if (n == 0)
+                if (n == 0) {
+                        tree_stream_warnings(s, warn, t);
                         return 0;
+                }
                 if (tool_interrupted(t))
                         return tool_interrupted_error(reterr);
                 r = io_write_full(IMAGE_FD_OUTPUT, buf, (size_t)n);
@@ -107,12 +109,11 @@ int tool_export(struct tool *t, struct err **reterr)
         so = (struct tree_stream_opts){.walk = w, .uid = &s.uid, .gid = &s.gid};
         stream = tree_stream_new(&so);
         tool_begin(t, "export", 0);
-        r = give_out(t, stream, reterr);
+        r = tool_write_tree(t, stream, reterr);
         if (r >= 0)
                 r = container_source_check(t, &s, reterr);
         if (r < 0)
                 return r;
-        tree_stream_warnings(stream, warn, t);
         tool_end(t, tree_stream_bytes(stream));
         return 0;
 }

@@ -11,9 +11,9 @@
 #include "base/str.h"
 #include "idmap/idmap.h"
 #include "image/container_source.h"
+#include "image/copy_internal.h"
 #include "image/image_protocol.h"
 #include "image/tool.h"
-#include "image/transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,20 +24,7 @@
 
 #define MAX_LINKS 40
 
-/* Where a name leads: a directory, and a name in it that is no link, or "." for the directory itself. */
-struct place {
-        int dir;
-        char *name;
-};
-struct side {
-        int root;
-        const char *what, *path, *name; /* @name: what it is called at the destination */
-        bool container, directory, contents, follow;
-        struct id_map uid, gid;
-        struct place place;
-};
-
-static void side_release(struct side *s)
+static void side_release(struct copy_side *s)
 {
         id_map_release(&s->uid);
         id_map_release(&s->gid);
@@ -45,13 +32,13 @@ static void side_release(struct side *s)
         free(s->place.name);
 }
 
-static int read_side(const struct json_at *root, const char *key, int fd, struct side *s,
+static int read_side(const struct json_at *root, const char *key, int fd, struct copy_side *s,
                      struct err **reterr)
 {
         struct json_at at = json_key(root, key);
         int r;
 
-        *s = (struct side){.root = fd, .place = {.dir = -EBADF}};
+        *s = (struct copy_side){.root = fd, .place = {.dir = -EBADF}};
         if ((r = json_want_object(&at, reterr)) < 0 ||
             (r = json_get_string(&at, "what", &s->what, reterr)) < 0 ||
             (r = json_get_string(&at, "path", &s->path, reterr)) < 0 ||
@@ -60,6 +47,7 @@ static int read_side(const struct json_at *root, const char *key, int fd, struct
             (r = json_opt_bool(&at, "directory", &s->directory, reterr)) < 0 ||
             (r = json_opt_bool(&at, "contents", &s->contents, reterr)) < 0 ||
             (r = json_opt_bool(&at, "follow", &s->follow, reterr)) < 0 ||
+            (r = json_opt_bool(&at, "stream", &s->stream, reterr)) < 0 ||
             (r = container_source_map(&at, "uid", &s->uid, reterr)) < 0 ||
             (r = container_source_map(&at, "gid", &s->gid, reterr)) < 0)
                 return r;
@@ -68,7 +56,7 @@ static int read_side(const struct json_at *root, const char *key, int fd, struct
 
 /* ---- names ---- */
 
-static int not_there(const struct side *s, int errnum, struct err **reterr)
+static int not_there(const struct copy_side *s, int errnum, struct err **reterr)
 {
         if (errnum == ENOENT)
                 return err_new(reterr, ERR_NOT_FOUND, "'%s': no such file or directory", s->what);
@@ -76,7 +64,8 @@ static int not_there(const struct side *s, int errnum, struct err **reterr)
 }
 
 /* The directory of @path and its last component; "." when there is none that could be a link. */
-static int open_parent(const struct side *s, const char *path, struct place *p, struct err **reterr)
+static int open_parent(const struct copy_side *s, const char *path, struct copy_place *p,
+                       struct err **reterr)
 {
         const char *last = path_last(path);
         AUTO_FREE char *dir = xstrndup(path, (size_t)(last - path));
@@ -98,7 +87,7 @@ static int open_parent(const struct side *s, const char *path, struct place *p, 
 }
 
 /* @follow: a link in the last place too, whether what it names is there or not. The host's links were followed where they have to be. */
-static int find(struct side *s, bool follow, struct err **reterr)
+static int find(struct copy_side *s, bool follow, struct err **reterr)
 {
         AUTO_FREE char *path = xstrdup(s->path);
 
@@ -124,7 +113,7 @@ static int find(struct side *s, bool follow, struct err **reterr)
         return not_there(s, ELOOP, reterr);
 }
 
-static int open_directory(const struct side *s, const char *name, struct err **reterr)
+int copy_open_directory(const struct copy_side *s, const char *name, struct err **reterr)
 {
         int fd = openat(s->place.dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 
@@ -133,23 +122,18 @@ static int open_directory(const struct side *s, const char *name, struct err **r
 
 /* ---- rules ---- */
 
-struct copy {
-        struct side from, to;
-        struct transfer x;
-};
-
 static void copy_release(struct copy *c)
 {
         side_release(&c->from);
         side_release(&c->to);
 }
 
-static int no_directory(const struct side *s, struct err **reterr)
+static int no_directory(const struct copy_side *s, struct err **reterr)
 {
         return err_new(reterr, ERR_USAGE, "'%s' is not a directory", s->what);
 }
 
-static int find_source(struct side *s, struct stat *ret, struct err **reterr)
+int copy_find_source(struct copy_side *s, struct stat *ret, struct err **reterr)
 {
         int r = find(s, s->follow || s->directory || s->contents, reterr);
 
@@ -166,8 +150,7 @@ static int find_source(struct side *s, struct stat *ret, struct err **reterr)
                        S_ISSOCK(ret->st_mode) ? "socket" : "device");
 }
 
-/* 1: it is a directory, 0: anything else, or nothing. */
-static int find_destination(struct side *s, bool dir_comes, struct err **reterr)
+int copy_find_destination(struct copy_side *s, bool dir_comes, struct err **reterr)
 {
         struct stat st;
         int r = find(s, true, reterr);
@@ -199,7 +182,7 @@ static void remember_target(struct transfer *x, int fd)
 
 static int into_directory(struct copy *c, struct err **reterr)
 {
-        AUTO_CLOSE int to = open_directory(&c->to, c->to.place.name, reterr), from = -EBADF;
+        AUTO_CLOSE int to = copy_open_directory(&c->to, c->to.place.name, reterr), from = -EBADF;
 
         if (to < 0)
                 return to;
@@ -207,17 +190,17 @@ static int into_directory(struct copy *c, struct err **reterr)
         if (!c->from.contents && strcmp(c->from.place.name, ".") != 0)
                 return transfer_one(&c->x, c->from.place.dir, c->from.place.name, to, c->from.name,
                                     c->from.what, reterr);
-        from = open_directory(&c->from, c->from.place.name, reterr);
+        from = copy_open_directory(&c->from, c->from.place.name, reterr);
         return from < 0 ? from : transfer_contents(&c->x, from, to, c->from.what, reterr);
 }
 
 static int copy_files(struct copy *c, struct err **reterr)
 {
         struct stat st;
-        int r = find_source(&c->from, &st, reterr);
+        int r = copy_find_source(&c->from, &st, reterr);
 
         if (r >= 0)
-                r = find_destination(&c->to, S_ISDIR(st.st_mode), reterr);
+                r = copy_find_destination(&c->to, S_ISDIR(st.st_mode), reterr);
         if (r < 0)
                 return r;
         if (r == 1)
@@ -271,8 +254,12 @@ int tool_copy(struct tool *t, struct err **reterr)
                 return r;
         set_owners(&c);
         tool_begin(t, "copy", 0);
-        r = copy_files(&c, reterr);
-        tool_end(t, c.x.bytes);
+        if (c.to.stream)
+                r = copy_to_stream(&c, reterr);
+        else
+                r = c.from.stream ? copy_from_stream(&c, reterr) : copy_files(&c, reterr);
+        if (r >= 0)
+                tool_end(t, c.x.bytes);
         transfer_warnings(&c.x);
         return r;
 }

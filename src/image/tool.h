@@ -53,6 +53,10 @@ ssize_t tool_source_read(void *source, void *buf, size_t n);
 int tool_unpack_input(struct tool *t, int dir_fd, const char *what, bool plain,
                       struct layer_result *res, struct err **reterr);
 
+/* changes.c: writes the archive to the output, with progress, and says what was left out. */
+struct tree_stream;
+int tool_write_tree(struct tool *t, struct tree_stream *s, struct err **reterr);
+
 /* flatten.c: layers/<name>. */
 int tool_open_layer(const struct tool *t, const char *name, struct err **reterr);
 

@@ -11,6 +11,7 @@
 #include "base/path.h"
 #include "base/random_id.h"
 #include "idmap/idmap.h"
+#include "image/kernel_fs.h"
 #include "image/layer_internal.h"
 #include "image/tool.h"
 #include "image/transfer_internal.h"
@@ -18,11 +19,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 #define CHUNK      ((uint64_t)32 * 1024 * 1024) /* between two looks at whether we are to stop */
@@ -157,15 +156,6 @@ static int put_in_place(const struct transfer_item *i, const char *made)
 
 /* ---- content ---- */
 
-static bool is_kernels(int fd)
-{
-        struct statfs fs;
-
-        return fstatfs(fd, &fs) == 0 &&
-               (fs.f_type == PROC_SUPER_MAGIC || fs.f_type == SYSFS_MAGIC ||
-                fs.f_type == CGROUP2_SUPER_MAGIC || fs.f_type == CGROUP_SUPER_MAGIC);
-}
-
 /* How much of it is to be copied from @at on; it may have become shorter. */
 static uint64_t still_there(int fd, uint64_t at, uint64_t end)
 {
@@ -199,7 +189,7 @@ static int copy_content(struct transfer *x, const struct transfer_item *i, int f
         uint64_t end = (uint64_t)i->st.st_size, at = 0, n;
 
         if (end == 0)
-                return is_kernels(from) ? copy_kernels(i, from, to, reterr) : 0;
+                return kernel_fs_is(from) ? copy_kernels(i, from, to, reterr) : 0;
         if (ioctl(to, FICLONE, from) == 0) {
                 x->bytes += end;
                 return 0;

@@ -10,16 +10,15 @@
 #include "base/fd.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "image/kernel_fs.h"
 #include "image/tool.h"
 #include "image/transfer_internal.h"
 #include "image/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <unistd.h>
 
 struct level {
@@ -79,21 +78,6 @@ static int push_take(struct walk *w, int from, int to, const struct stat *st, bo
         return 0;
 }
 
-/* File systems that are views of the kernel's have no end, and files that block. */
-static bool is_kernels_tree(int fd)
-{
-        static const long types[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,        CGROUP_SUPER_MAGIC,
-                                     CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC,      TRACEFS_MAGIC,
-                                     SECURITYFS_MAGIC,    DEVPTS_SUPER_MAGIC, BINFMTFS_MAGIC,
-                                     BPF_FS_MAGIC,        PSTOREFS_MAGIC,     EFIVARFS_MAGIC};
-        struct statfs fs;
-
-        for (size_t i = 0; fstatfs(fd, &fs) == 0 && i < ARRAY_SIZE(types); i++)
-                if ((long)fs.f_type == types[i])
-                        return true;
-        return false;
-}
-
 static int make_dir(struct transfer *x, const struct transfer_item *i, bool *ret_made,
                     struct err **reterr)
 {
@@ -126,7 +110,7 @@ static int enter(struct walk *w, const struct transfer_item *i, struct err **ret
         to = make_dir(w->x, &now, &made, reterr);
         if (to < 0)
                 return to;
-        if (w->n > 0 && is_kernels_tree(from) && !is_kernels_tree(w->levels[w->n - 1].from)) {
+        if (w->n > 0 && kernel_fs_is(from) && !kernel_fs_is(w->levels[w->n - 1].from)) {
                 transfer_leave(w->x, TRANSFER_KERNEL, i->path);
                 return made ? transfer_attributes(w->x, &now, -EBADF, to, reterr) : 0;
         }

@@ -354,7 +354,9 @@ static int add_link(struct tree_stream *s, const struct walk_entry *e)
         struct tar_file f = describe(s, e, &e->st, '2');
         char target[PATH_MAX];
         uint64_t content;
-        ssize_t n = readlinkat(e->root_fd, e->path, target, sizeof(target) - 1);
+        /* By a descriptor: a directory on the way may have become a link since, and lead out of the tree. */
+        AUTO_CLOSE int fd = walk_open(e, O_PATH);
+        ssize_t n = fd < 0 ? -1 : readlinkat(fd, "", target, sizeof(target) - 1);
         const char *first = e->st.st_nlink > 1 ? seen_before(s, &e->st, e->path) : NULL;
 
         if (n <= 0)

@@ -18,7 +18,7 @@
 #include "base/sys.h"
 #include "image/whiteout.h"
 
-#define BENEATH      (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
+#define BENEATH      (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 #define MAX_LINKS    40
 #define NAMES_BUFFER ((size_t)32 * 1024)
 #define WHITEOUT     ".wh."
@@ -105,12 +105,17 @@ void view_dir_rest(struct view_dir *dir)
                 dir->fds[i] = fd_close(dir->fds[i]);
 }
 
+static uint64_t beneath(const struct view *v)
+{
+        return v->mounts ? BENEATH : BENEATH | RESOLVE_NO_XDEV;
+}
+
 int view_dir_fd(struct view_dir *dir, size_t i)
 {
         if (dir->fds[i] < 0)
                 dir->fds[i] =
                     sys_openat2(dir->view->fds[dir->layer[i]], dir->path[0] ? dir->path : ".",
-                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, BENEATH);
+                                O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, beneath(dir->view));
         return dir->fds[i];
 }
 
@@ -140,7 +145,8 @@ struct view_dir *view_enter(struct view_dir *dir, const char *name, const char *
 
                 if (at < 0)
                         continue;
-                fd = sys_openat2(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, BENEATH);
+                fd = sys_openat2(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
+                                 beneath(dir->view));
                 /* A file, a link or a whiteout ends what is merged. */
                 if (fd == -ENOTDIR || fd == -ELOOP || (fd < 0 && view_hides_by_name(dir, i, name)))
                         break;

@@ -4,7 +4,7 @@
  * view — the merged tree of stacked fs directories (overlay's forms of whiteouts and opaque directories, fuse-overlayfs' too), looked at from
  * outside: nothing is mounted, so it works whatever the storage driver, running or not, and in a process that may not mount.
  *
- * Process: kelp-image. The directories may be a container's own and change meanwhile: no link is followed, no mount is entered, and what
+ * Process: kelp-image. The directories may be a container's own and change meanwhile: no link is followed, no mount is entered unless that is asked for, and what
  * vanishes is simply not there.
  */
 #include "base/macros.h"
@@ -21,7 +21,8 @@ struct view {
         size_t n;
         bool
             fuse; /* the topmost is written by fuse-overlayfs: ".wh.NAME" may be a whiteout there */
-        bool plain; /* an ordinary tree: nothing in the topmost hides anything */
+        bool mounts; /* what is mounted in it is entered */
+        bool plain;  /* an ordinary tree: nothing in the topmost hides anything */
 };
 
 /* One directory: the places in the stack that contribute to it. */

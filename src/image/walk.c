@@ -19,9 +19,10 @@
 #include "base/fd.h"
 #include "base/str.h"
 #include "base/sys.h"
+#include "image/kernel_fs.h"
 #include "image/xattrs.h"
 
-#define BENEATH    (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
+#define BENEATH    (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 #define WHITEOUT   ".wh."
 #define MOUNT_MODE 0755u
 
@@ -52,7 +53,8 @@ struct walk {
 int walk_open(const struct walk_entry *e, int flags)
 {
         return sys_openat2(e->root_fd, e->path[0] ? e->path : ".",
-                           (uint64_t)(unsigned)flags | O_NOFOLLOW, 0, BENEATH);
+                           (uint64_t)(unsigned)flags | O_NOFOLLOW, 0,
+                           e->mounts ? BENEATH : BENEATH | RESOLVE_NO_XDEV);
 }
 
 /* ---- mount points ---- */
@@ -234,11 +236,19 @@ static void deleted(struct walk *w, struct level *l, const char *name, char *pat
         }
 }
 
+/* Where /proc and the like are mounted, they are left out. */
+static bool is_kernels(const struct walk *w, struct level *above, struct view_dir *now)
+{
+        int fd = w->o.now.mounts ? view_dir_fd(now, 0) : -EBADF;
+
+        return fd >= 0 && kernel_fs_is(fd) && !kernel_fs_is(view_dir_fd(above->now, 0));
+}
+
 static int enter_dir(struct walk *w, struct level *l, struct walk_entry *e, const char *name,
                      struct err **reterr)
 {
         struct view_dir *now = view_enter(l->now, name, e->path), *old = NULL;
-        bool whole = l->whole, soft = is_soft_dir(w, e->path), change;
+        bool whole = l->whole, soft = is_soft_dir(w, e->path), change, closed;
         char *path = xstrdup(e->path);
 
         if (!now) { /* it was there a moment ago */
@@ -260,8 +270,11 @@ static int enter_dir(struct walk *w, struct level *l, struct walk_entry *e, cons
                          e->st.st_uid != w->o.root_uid || e->st.st_gid != w->o.root_gid;
         else
                 change = e->hides || differs(w, e, !soft);
+        closed = is_kernels(w, l, now);
         if (push_take(w, e, path, now, old, whole, reterr) < 0)
                 return -EIO;
+        if (closed)
+                w->levels[w->depth - 1].pos = w->levels[w->depth - 1].names.n;
         if (change)
                 w->flush = w->depth;
         return 0;
@@ -290,7 +303,7 @@ static int look(struct level *l, const char *name, uint32_t order, struct walk_e
 static int step(struct walk *w, struct level *l, const struct view_name *n, struct err **reterr)
 {
         const char *name = l->names.arena + n->at;
-        struct walk_entry e = {.root_fd = -EBADF};
+        struct walk_entry e = {.root_fd = -EBADF, .mounts = w->o.now.mounts};
         AUTO_FREE char *path = NULL;
         int found;
 
@@ -353,7 +366,8 @@ static bool root_differs(struct walk *w, struct walk_entry *e)
 
 static int start(struct walk *w, struct err **reterr)
 {
-        struct walk_entry e = {.kind = WALK_ADDED, .path = "", .root_fd = w->o.now.fds[0]};
+        struct walk_entry e = {
+            .kind = WALK_ADDED, .path = "", .mounts = w->o.now.mounts, .root_fd = w->o.now.fds[0]};
         bool change;
         int r;
 
@@ -417,6 +431,9 @@ int walk_next(struct walk *w, const struct walk_entry **ret, struct err **reterr
                         continue;
                 }
                 l->pos++;
+                if (w->depth == 1 && w->o.only &&
+                    strcmp(l->names.arena + l->names.v[l->pos - 1].at, w->o.only) != 0)
+                        continue;
                 if (step(w, l, &l->names.v[l->pos - 1], reterr) < 0)
                         return -EIO;
         }

@@ -22,6 +22,7 @@ struct walk_entry {
         const char *
             path; /* without a slash in front; "" the root. Valid until the next call, as everything here */
         struct stat st;     /* not of what was deleted */
+        bool mounts;        /* it may lie on another mount */
         int root_fd;        /* the fs directory where it is: open @path below it */
         bool hides;         /* a directory: what the layers have at its place shows no more */
         bool in_old;        /* something was there before; */
@@ -40,6 +41,7 @@ struct walk_opts {
          * count, as long as nothing else was done there. NULL-terminated; NULL: everything counts. */
         char *const *mount_points;
         uint32_t root_uid, root_gid; /* the container's root, as on disk: who makes mount points */
+        const char *only;            /* of what is in the root directory; NULL: all */
         bool root;                   /* give the root directory itself, if it has changed */
 };
 int walk_new(const struct walk_opts *o, struct walk **ret, struct err **reterr);

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """kelp cp: both ways, running or not, Docker's rules for names, owners, hostile containers."""
+import io
 import os
 import socket
 import stat
+import subprocess
+import tarfile
 
 import pytest
 
@@ -306,3 +309,80 @@ def test_cp_does_not_start_and_leaves_it_startable(stopped):
     assert k.ok("ps", "-q") == ""
     assert k.ok("inspect", "-f", "{{.State.Status}}", "c") == "created"
     k.ok("start", "-a", "c")
+
+
+# ---- archives ------------------------------------------------------------------------------------
+
+
+def names_of(data):
+    with tarfile.open(fileobj=io.BytesIO(data)) as t:
+        return {m.name: m for m in t.getmembers()}
+
+
+def out(kelp, *args):
+    process = kelp.spawn(kelp.command("cp", *args), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    data, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return data
+
+
+def test_archive_out(kelp, busybox, driver):
+    kelp.ok("run", "-d", "--name", "c", *driver, "-v", f"{kelp.work}:/d/mnt", busybox, "sh", "-c",
+            "echo x > /d/f; chown 7:8 /d/f; ln -s /etc/passwd /d/l; echo ready; sleep 1000")
+    harness.wait_for(lambda: "ready" in kelp.ok("logs", "c"))
+    write(kelp, "host", "text")
+    found = names_of(out(kelp, "c:/d", "-"))
+    assert sorted(found) == ["d", "d/f", "d/l", "d/mnt", "d/mnt/host"]
+    assert (found["d/f"].uid, found["d/f"].gid, found["d/l"].linkname) == (7, 8, "/etc/passwd")
+    assert sorted(names_of(out(kelp, "c:/d/.", "-"))) == [".", "f", "l", "mnt", "mnt/host"]
+    assert list(names_of(out(kelp, "c:/d/f", "/dev/stdout"))) == ["f"]
+    everything = names_of(out(kelp, "c:/", "-"))
+    assert "d/mnt/host" in everything and not [n for n in everything if n.startswith(("proc/", "sys/"))]
+    kelp.fails("cp", "c:/none", "-", code=125, match="no such file")
+
+
+def archive(*members):
+    """A tar of (name, text, {attributes})."""
+    buf = io.BytesIO()
+    with tarfile.open(fileobj=buf, mode="w") as t:
+        for name, text, attributes in members:
+            m = tarfile.TarInfo(name)
+            m.size = len(text)
+            for key, value in attributes.items():
+                setattr(m, key, value)
+            t.addfile(m, io.BytesIO(text.encode()))
+    return buf.getvalue()
+
+
+def test_archive_in(box):
+    data = archive(("sub", "", {"type": tarfile.DIRTYPE, "mode": 0o750, "uid": 3, "gid": 4}),
+                   ("sub/f", "text", {"mode": 0o4711, "uid": 7, "gid": 8}), ("etc/new", "new", {}))
+    box.ok("cp", "-", "c:/", input=data)
+    assert inside(box, "/sub/f") == "text" and inside(box, "/etc/new") == "new"
+    found = names_of(out(box, "c:/sub", "-"))
+    assert (found["sub"].uid, found["sub"].gid, found["sub"].mode) == (3, 4, 0o750)
+    assert (found["sub/f"].uid, found["sub/f"].gid, found["sub/f"].mode) == (7, 8, 0o4711)
+    box.fails("cp", "-", "c:/none", input=data, code=125, match="is not a directory")
+    box.fails("cp", "-", "c:/etc/passwd", input=data, code=125, match="is not a directory")
+    box.fails("cp", "-", "c:/", input=b"no archive" * 100, code=125, match="archive")
+    box.fails("cp", "-", "here", input=data, code=125, match="NAME:PATH")
+    box.fails("cp", "-", "-", input=data, code=125, match="NAME:PATH")
+
+
+def test_archive_in_of_another_namespace(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--userns", "keep-id", busybox, "sleep", "1000")
+    kelp.ok("cp", "-", "c:/", input=archive(("f", "x", {"uid": 7, "gid": 8}), ("r", "x", {"uid": 0})))
+    assert kelp.ok("exec", "c", "stat", "-c", "%u %g", "/f") == "7 8"
+    assert kelp.ok("exec", "c", "stat", "-c", "%u", "/r") == "0"
+
+
+def test_hostile_archive_in(stopped):
+    k = stopped
+    secret = k.work / "secret"
+    secret.mkdir()
+    os.chown(secret, k.user.uid, k.user.gid)
+    k.fails("cp", "-", "c:/tmp", input=archive(("../../../../../../../../" + str(secret) + "/x", "x", {})), code=125)
+    k.ok("cp", "-", "c:/tmp", input=archive(("l", "", {"type": tarfile.SYMTYPE, "linkname": str(secret)})))
+    k("cp", "-", "c:/tmp", input=archive(("l/x", "x", {})))
+    k.ok("cp", "-", "c:/tmp", input=archive(("m", "", {"type": tarfile.SYMTYPE, "linkname": str(secret)}), ("m/x", "x", {})))
+    assert not os.listdir(secret)
