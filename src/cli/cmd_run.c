@@ -2,12 +2,15 @@
 /* kelp run, kelp create. */
 #include "base/err.h"
 #include "base/fd.h"
+#include "base/log.h"
+#include "base/str.h"
 #include "cli/foreground.h"
 #include "cli/output.h"
 #include "cli/run_args.h"
 #include "cli/run_opts.h"
 #include "cli/term.h"
 #include "cli/verb.h"
+#include "image/store.h"
 #include "spec/options.h"
 
 #include <errno.h>
@@ -110,6 +113,18 @@ static int run_foreground(struct cli *cli, const struct run_args *a, struct cont
         return r;
 }
 
+/* Not while another container has it, and not when it is gone already. */
+static void remove_image(struct cli *cli, const struct run_args *a)
+{
+        const struct store_remove_opts o = {0};
+        AUTO_ERR struct err *e = NULL;
+        AUTO_STRV report = {0};
+
+        if (store_remove(cli->dirs, a->options->image, &o, &report, &e) < 0 &&
+            err_kind(e) != ERR_BUSY && err_kind(e) != ERR_NOT_FOUND)
+                log_warn("--rmi: %s", err_message(e));
+}
+
 static int run_run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         AUTO(container_freep) struct container *c = NULL;
@@ -134,8 +149,12 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
         r = foreground_start(cli->dirs, c, &start, &io, reterr);
         if (r < 0)
                 return start_failed(cli, a, c, cli_hint_misplaced(operands, "image", r, reterr));
-        if (!a->detach)
-                return run_foreground(cli, a, c, &io, reterr);
+        if (!a->detach) {
+                r = run_foreground(cli, a, c, &io, reterr);
+                if (a->rmi)
+                        remove_image(cli, a);
+                return r;
+        }
         foreground_leave(&io);
         return output_printf(reterr, "%s\n", id);
 }

@@ -231,6 +231,8 @@ const struct opt run_only_opts[] = {
     {"detach", 'd', OPT_BOOL, A(detach), NULL, "Run in the background and print the id"},
     {"detach-keys", 0, OPT_STRING, A(detach_keys), "KEYS",
      "Keys that detach (" DETACH_KEYS_DEFAULT ")"},
+    {"rmi", 0, OPT_BOOL, A(rmi), NULL,
+     "Remove the image too when the container has ended (implies --rm)"},
     {"sig-proxy", 0, OPT_BOOL, A(sig_proxy), NULL, "Pass signals on to the command (true)"},
     {0},
 };
@@ -464,6 +466,24 @@ static int check_terminal(const struct run_options *o, bool detached, struct err
         return err_hint(reterr, r, "leave out -t to feed the command from a pipe or file");
 }
 
+/* Whoever waits for the end removes the image: the monitor outlives the command, but not to change the store of images. */
+static int finish_rmi(struct run_args *a, struct err **reterr)
+{
+        if (!a->rmi)
+                return 0;
+        if (a->detach)
+                return err_hint(reterr,
+                                err_new(reterr, ERR_UNSUPPORTED,
+                                        "option '--rmi': with --detach nobody waits for the end to "
+                                        "remove the image"),
+                                "leave out -d, or call kelp rmi behind kelp wait");
+        if (a->rootfs)
+                return err_new(reterr, ERR_USAGE,
+                               "option '--rmi': with --rootfs there is no image");
+        a->options->rm = true;
+        return 0;
+}
+
 int run_args_finish(struct run_args *a, const struct strv *operands, bool detached,
                     struct err **reterr)
 {
@@ -489,6 +509,8 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
                 r = finish_seccomp(a->options, reterr);
         if (r >= 0)
                 r = run_opts_finish(a, reterr);
+        if (r >= 0)
+                r = finish_rmi(a, reterr);
         if (r >= 0)
                 r = finish_attach(a, reterr);
         if (r >= 0)

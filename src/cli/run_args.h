@@ -24,7 +24,7 @@ struct run_args {
         int http_proxy; /* enum opt_tri */
         char *arch, *os, *variant;
         bool rootfs; /* the first operand is a directory, not an image */
-        bool detach, sig_proxy;
+        bool detach, sig_proxy, rmi;
         char *detach_keys;
         int64_t stop_timeout;
         struct preserve_args preserve; /* run alone */

@@ -141,6 +141,15 @@ const struct opt run_further_opts[] = {
     {"expose", 0, OPT_STRV, O(expose), "PORT[/PROTO]", "Port that the container serves"},
     {"no-hosts", 0, OPT_BOOL, O(no_hosts), NULL, "Leave the image's /etc/hosts alone"},
     {"no-hostname", 0, OPT_BOOL, O(no_hostname), NULL, "Leave the image's /etc/hostname alone"},
+    {"passwd", 0, OPT_TRI, O(passwd), NULL,
+     "Give a user by number a line in /etc/passwd (when --userns keeps your id)"},
+    {"passwd-entry", 0, OPT_STRING, O(passwd_entry), "LINE",
+     "That line; $USERNAME, $UID, $GID, $NAME and $HOME are filled in"},
+    {"group-entry", 0, OPT_STRING, O(group_entry), "LINE",
+     "The same for /etc/group; $GROUPNAME, $GID, $USERLIST"},
+    {"hostuser", 0, OPT_STRV, O(host_users), "USER", "Give this user of the host a line too"},
+    {"requires", 0, OPT_CSV, O(requires), "CONTAINER", "Start this container first",
+     .values = "@container"},
     {"hosts-file", 0, OPT_STRING, O(hosts_file), "FILE",
      "What /etc/hosts begins with: a file, image (the image's) or none",
      .values = "@file image none"},
@@ -300,6 +309,10 @@ static int check_files(struct run_options *o, struct err **reterr)
                 return err_new(
                     reterr, ERR_USAGE,
                     "option '--no-hosts' leaves no file for --add-host and --hosts-file");
+        if (r >= 0 && o->passwd < 0 && (o->passwd_entry || o->group_entry || o->host_users.n))
+                return err_new(reterr, ERR_USAGE,
+                               "option '--passwd=false' leaves no file for --passwd-entry, "
+                               "--group-entry and --hostuser");
         if (r >= 0 && o->init_path && !o->init)
                 return err_new(reterr, ERR_USAGE, "option '--init-path' goes with '--init'");
         if (r >= 0 && o->init_path)

@@ -218,6 +218,25 @@ static void add_process(struct creation *k, struct json_object *doc)
                 (void)json_object_array_add(list, json_object_new_string(args->v[i]));
 }
 
+/* By id: they may be renamed. One that is made later cannot be among them, so no circle closes. */
+static int add_required(struct creation *k, struct json_object *doc, struct err **reterr)
+{
+        AUTO_STRV ids = {0};
+
+        for (size_t i = 0; i < k->o->requires.n; i++) {
+                AUTO(container_freep) struct container *c = NULL;
+                int r = container_find(k->d, k->o->requires.v[i], &c, reterr);
+
+                if (r < 0)
+                        return err_wrap(reterr, r, "option '--requires'");
+                if (!strv_contains(&ids, c->id))
+                        strv_add(&ids, c->id);
+        }
+        if (ids.n > 0)
+                add_strv(doc, "Requires", &ids);
+        return 0;
+}
+
 int creation_config(struct creation *k, struct err **reterr)
 {
         struct json_object *doc = k->doc = json_object_new_object();
@@ -252,6 +271,9 @@ int creation_config(struct creation *k, struct err **reterr)
                 (void)json_object_object_add(doc, "Secrets", json_object_get(k->secrets));
         if (k->joins.n > 0)
                 add_strv(doc, "Joins", &k->joins);
+        r = add_required(k, doc, reterr);
+        if (r < 0)
+                return r;
         if (k->o->pidfile) {
                 AUTO_FREE char *path = path_make_absolute(k->o->pidfile, reterr);
 

@@ -43,12 +43,18 @@ static void add_state(const struct container *c, struct json_object *o)
         json_add_string(s, "FinishedAt", time_text(c->finished_ns, time));
 }
 
-static void copy_key(struct json_object *to, const char *key, struct json_object *from)
+static void copy_key_as(struct json_object *to, const char *key, struct json_object *from,
+                        const char *from_key)
 {
         struct json_object *v = NULL;
 
-        (void)json_object_object_get_ex(from, key, &v);
+        (void)json_object_object_get_ex(from, from_key, &v);
         (void)json_object_object_add(to, key, json_object_get(v));
+}
+
+static void copy_key(struct json_object *to, const char *key, struct json_object *from)
+{
+        copy_key_as(to, key, from, key);
 }
 
 /* A file that the container has not (--no-hosts) has no path. */
@@ -264,6 +270,8 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
         (void)json_object_object_add(o, "Config", inspect_config(c, host));
         (void)json_object_object_add(o, "NetworkSettings", inspect_network_settings(c));
         add_image_descriptor(d, c, o);
+        if (json_object_object_get_ex(c->config, "Requires", NULL))
+                copy_key_as(o, "Dependencies", c->config, "Requires");
         (void)json_object_object_add(o, "Isolation", inspect_isolation(c, s));
         *ret = TAKE_PTR(o);
         return 0;

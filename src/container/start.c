@@ -211,6 +211,32 @@ bool container_passes_through(const struct container *c)
                strcmp(type, "passthrough") == 0;
 }
 
+static int start_required(const struct dirs *d, struct container *c, struct err **reterr)
+{
+        struct json_at root = json_root(c->config, CONFIG_FILE);
+        AUTO_STRV ids = {0};
+        int r = json_opt_strv(&root, "Requires", &ids, reterr);
+
+        for (size_t i = 0; i < ids.n && r >= 0; i++) {
+                AUTO(container_freep) struct container *other = NULL;
+                struct container_start_opts o = {0};
+                struct container_io io = {.status_fd = -EBADF, .attach_fd = -EBADF};
+
+                r = container_find(d, ids.v[i], &other, reterr);
+                if (r < 0)
+                        return err_wrap(reterr, r, "what it requires");
+                if (other->status == CONTAINER_RUNNING || other->status == CONTAINER_PAUSED ||
+                    other->status == CONTAINER_RESTARTING)
+                        continue;
+                o.passthrough = container_passes_through(other);
+                r = container_start(d, other, &o, &io, reterr);
+                container_io_close(&io);
+                if (r < 0)
+                        return err_wrap(reterr, r, "what it requires");
+        }
+        return r;
+}
+
 int container_start(const struct dirs *d, struct container *c, const struct container_start_opts *o,
                     struct container_io *ret, struct err **reterr)
 {
@@ -224,6 +250,9 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
 
         if (container_is_up(c))
                 return err_new(reterr, ERR_BUSY, "container '%s' is running already", c->name);
+        r = start_required(d, c, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "start container '%s'", c->name);
         strv_add(&m.argv, MONITOR_PROGRAM);
         strv_add(&m.argv, "run");
         strv_add(&m.argv, d->root);

@@ -71,6 +71,9 @@ struct run_options {
         /* names */
         struct strv add_hosts, dns, dns_search, dns_options, expose;
         bool no_hosts, no_hostname;
+        int passwd; /* names for the user: 1 yes, -1 no, 0 where his id is kept */
+        char *passwd_entry, *group_entry;
+        struct strv host_users;
         char *hosts_file; /* a path, "image" or "none" */
         char *tz;
         struct strv chroot_dirs;
@@ -85,6 +88,7 @@ struct run_options {
         bool privileged;
         /* life */
         char *stop_signal, *sdnotify;
+        struct strv requires; /* containers that are started first */
         int64_t stop_timeout; /* -1: default */
         uint32_t timeout;
         struct restart_policy restart;

@@ -325,3 +325,81 @@ def test_mount_glob(kelp, busybox):
 
 def test_mount_of_an_unknown_type(kelp, probe):
     kelp.fails("run", "--rm", "--mount", "type=nfs,target=/x", probe, "true", code=125, match="types are bind, devpts, glob, image")
+
+
+# ---- accounts ----
+
+
+def lines_of(kelp, image, path, *options, **kw):
+    return cat(kelp, image, path, *options, **kw).splitlines()
+
+
+def test_passwd_of_a_user_by_number(kelp, probe):
+    assert not any(":4321:" in line for line in lines_of(kelp, probe, "/etc/passwd", "--user", "4321:55"))
+    passwd = lines_of(kelp, probe, "/etc/passwd", "--user", "4321:55", "--passwd", "-w", "/tmp")
+    assert passwd[-1] == f"{kelp.user.name}:*:4321:55::/tmp:/bin/sh" and passwd[0].startswith("root:")
+    assert lines_of(kelp, probe, "/etc/group", "--user", "4321:55", "--passwd")[-1] == f"{kelp.user.name}:x:55:"
+    assert lines_of(kelp, probe, "/etc/passwd", "--user", "alice", "--passwd") == lines_of(kelp, probe, "/etc/passwd")
+
+
+def test_passwd_and_group_entry(kelp, probe):
+    options = ["--user", "4321:55", "--passwd-entry", "me$USERNAME:!:$UID:$GID:$NAME:$HOME:/x:$5", "--group-entry", "g$GROUPNAME:y:$GID:$USERLIST"]
+    assert lines_of(kelp, probe, "/etc/passwd", *options)[-1] == f"me{kelp.user.name}:!:4321:55::/:/x:$5"
+    assert lines_of(kelp, probe, "/etc/group", *options)[-1] == f"g{kelp.user.name}:y:55:"
+    # the program knows itself by that line
+    assert run(kelp, probe, "env", "HOME", options=["--user", "4321", "--passwd-entry", "u:*:$UID:0::/home/alice:/x"]) == "/home/alice"
+
+
+def test_passwd_can_be_left_out(kelp, probe):
+    named = lines_of(kelp, probe, "/etc/passwd", "--userns", "keep-id")
+    assert f":{kelp.user.uid}:" in named[-1]
+    assert lines_of(kelp, probe, "/etc/passwd", "--userns", "keep-id", "--passwd=false") == lines_of(kelp, probe, "/etc/passwd")
+    kelp.fails("run", "--rm", "--passwd=false", "--passwd-entry", "x", probe, "true", code=125, match="--passwd=false")
+
+
+def test_hostuser(kelp, probe):
+    passwd = lines_of(kelp, probe, "/etc/passwd", "--hostuser", kelp.user.name, "--hostuser", "root")
+    assert passwd[-1].split(":")[:4] == [kelp.user.name, "*", str(kelp.user.uid), str(kelp.user.gid)]
+    assert sum(line.startswith("root:") for line in passwd) == 1, "whom the image knows keeps his line"
+    kelp.fails("run", "--rm", "--hostuser", "nobody-of-that-name", probe, "true", code=125, match="no user 'nobody-of-that-name'")
+
+
+@pytest.mark.parametrize("how", [["--storage-driver", "copy"], ["--rootfs"]], ids=" ".join)
+def test_accounts_without_layers(kelp, probe, probe_binary, how):
+    image = probe
+    if "--rootfs" in how:
+        kelp.ok("create", "--name", "c", "--storage-driver", "copy", probe, "true")
+        image = kelp.json("inspect", "c")[0]["GraphDriver"]["Data"]["RootDir"]
+    passwd = lines_of(kelp, image, "/etc/passwd", *how, "--user", "4321", "--passwd")
+    assert passwd[0].startswith("root:") and ":4321:" in passwd[-1]
+
+
+# ---- other containers and the image ----
+
+
+def test_requires(kelp, probe):
+    for name in ("db", "cache"):
+        kelp.ok("create", "--name", name, "--stop-timeout", "0", probe, PROBE, "pause")
+    kelp.ok("create", "--name", "web", "--requires", "db,cache", "--stop-timeout", "0", probe, PROBE, "pause")
+    kelp.ok("rename", "db", "database")
+    kelp.ok("start", "web")
+    assert [kelp.state(c)["Status"] for c in ("database", "cache", "web")] == ["running"] * 3
+    assert kelp.json("inspect", "web")[0]["Dependencies"] == [kelp.ok("inspect", "-f", "{{.Id}}", c) for c in ("database", "cache")]
+    kelp.ok("stop", "web", "cache")
+    assert kelp.ok("run", "--rm", "--requires", "web", probe, "echo", "x") == "x", "what runs already is left alone, what is required is started in turn"
+    assert kelp.state("cache")["Running"]
+    kelp.ok("stop", "web")
+    kelp.ok("rm", "-f", "cache")
+    kelp.fails("start", "web", match="start container 'web': what it requires: no such container")
+    kelp.fails("create", "--requires", "nosuch", probe, "true", code=125, match="--requires.*nosuch")
+
+
+def test_rmi(kelp, probe):
+    kelp.ok("tag", probe, "once")
+    result = kelp("run", "--rmi", "once", PROBE, "exit", "3")
+    assert result.rc == 3 and kelp.ok("ps", "-aq") == ""
+    assert kelp.ok("images", "-q", "once") == "" and kelp.ok("images", "-q", "probe") != "", "the name that was used, no other"
+    kelp.ok("create", "--name", "c", probe, "true")
+    result = kelp("run", "--rmi", probe, "true")
+    assert result.rc == 0 and result.err == "" and kelp.ok("images", "-q", probe) != "", "another container has it"
+    kelp.fails("run", "-d", "--rmi", probe, "true", code=125, match="nobody waits for the end")
