@@ -9,7 +9,7 @@
 #include "container/container.h"
 
 struct ps_args {
-        bool all, quiet, latest, no_trunc, size;
+        bool all, quiet, latest, no_trunc, size, pod;
         int64_t last;
         struct strv filters;
         char *format;
@@ -19,15 +19,16 @@ static const struct opt opts[] = {
     {"all", 'a', OPT_BOOL, F(all), NULL, "Show all containers, not only running ones"},
     {"filter", 'f', OPT_STRV, F(filters), "KEY=VALUE",
      "ancestor, before, exited, expose, health, id, is-task, isolation, label, name, network, "
-     "publish, restart-policy, should-start-on-boot, since, status, volume",
+     "pod, publish, restart-policy, should-start-on-boot, since, status, volume",
      .values = "ancestor= before= exited= expose= health= id= is-task= isolation= label= name= "
-               "network= publish= restart-policy= should-start-on-boot= since= status=created "
+               "network= pod= publish= restart-policy= should-start-on-boot= since= status=created "
                "status=exited status=running volume="},
     {"format", 0, OPT_STRING, F(format), "FORMAT", "json, table, table TEMPLATE or TEMPLATE",
      .values = "json table"},
     {"last", 'n', OPT_I64, F(last), "N", "Show the N containers created last, in any state"},
     {"latest", 'l', OPT_BOOL, F(latest), NULL, "Show the container created last, in any state"},
     {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids and commands in full"},
+    {"pod", 'p', OPT_BOOL, F(pod), NULL, "Show pods, and their infra containers, too"},
     {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show ids only"},
     {"size", 's', OPT_BOOL, F(size), NULL, "Show what each container has written"},
     {0},
@@ -37,13 +38,26 @@ static const struct opt_section sections[] = {{opts, NULL, 0, false}, {0}};
 
 #define TABLE                                                                                      \
         "{{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}"
-#define TABLE_SIZE TABLE "\t{{.Size}}"
+#define TABLE_POD  "\t{{.Pod}}\t{{.PodName}}"
+#define TABLE_SIZE "\t{{.Size}}"
 static const struct column columns[] = {
-    {"Command", "COMMAND"}, {"CreatedAt", "CREATED AT"}, {"ID", "CONTAINER ID"},
-    {"Image", "IMAGE"},     {"Labels", "LABELS"},        {"LocalVolumes", "LOCAL VOLUMES"},
-    {"Mounts", "MOUNTS"},   {"Names", "NAMES"},          {"Networks", "NETWORKS"},
-    {"Ports", "PORTS"},     {"RunningFor", "CREATED"},   {"Size", "SIZE"},
-    {"State", "STATE"},     {"Status", "STATUS"},        {NULL, NULL},
+    {"Command", "COMMAND"},
+    {"CreatedAt", "CREATED AT"},
+    {"ID", "CONTAINER ID"},
+    {"Image", "IMAGE"},
+    {"Labels", "LABELS"},
+    {"LocalVolumes", "LOCAL VOLUMES"},
+    {"Mounts", "MOUNTS"},
+    {"Names", "NAMES"},
+    {"Networks", "NETWORKS"},
+    {"Pod", "POD ID"},
+    {"PodName", "PODNAME"},
+    {"Ports", "PORTS"},
+    {"RunningFor", "CREATED"},
+    {"Size", "SIZE"},
+    {"State", "STATE"},
+    {"Status", "STATUS"},
+    {NULL, NULL},
 };
 
 static void init(void *args)
@@ -66,15 +80,30 @@ static int size_text(const struct dirs *d, struct container *c, char **ret, stru
         return 0;
 }
 
+/* Of an infra container: the pod that it is. */
+static void add_pod(const struct dirs *d, const struct container *c, const struct ps_args *a,
+                    struct json_object *row)
+{
+        AUTO(container_freep) struct container *infra = NULL;
+        AUTO_FREE char *id = output_id(c->is_infra ? c->id : c->pod_id, a->no_trunc);
+
+        if (!c->is_infra && *c->pod_id)
+                (void)container_find(d, c->pod_id, &infra, NULL);
+        json_add_string(row, "Pod", id);
+        json_add_string(row, "PodName", c->is_infra ? c->name : infra ? infra->name : "");
+}
+
 static int make_row(const struct dirs *d, struct container *c, const struct ps_args *a,
                     struct json_object **ret, struct err **reterr)
 {
         AUTO_FREE char *size = NULL;
         int r = a->size ? size_text(d, c, &size, reterr) : 0;
 
-        if (r >= 0)
-                *ret = container_row(c, size ? size : "0B", a->no_trunc);
-        return r;
+        if (r < 0)
+                return r;
+        *ret = container_row(c, size ? size : "0B", a->no_trunc);
+        add_pod(d, c, a, *ret);
+        return 0;
 }
 
 /* A question about a state, or about what came before or after, is about stopped ones too. */
@@ -107,10 +136,12 @@ static int print_rows(const struct dirs *d, struct ps_args *a, struct container 
                       const struct container_filter *filter, struct err **reterr)
 {
         const struct container *current = NULL; /* for its labels */
+        AUTO_FREE char *table =
+            xasprintf(TABLE "%s%s", a->pod ? TABLE_POD : "", a->size ? TABLE_SIZE : "");
         struct output_opts o = {.format = a->format,
                                 .quiet = a->quiet,
                                 .quiet_field = "ID",
-                                .table = a->size ? TABLE_SIZE : TABLE,
+                                .table = table,
                                 .columns = columns,
                                 .label = container_row_label,
                                 .arg = &current};
@@ -123,7 +154,7 @@ static int print_rows(const struct dirs *d, struct ps_args *a, struct container 
         if (r >= 0 && output_uses(out, "Size"))
                 a->size = true;
         for (size_t i = 0; i < n && r >= 0 && room > 0; i++) {
-                if (!all && !container_is_up(v[i]))
+                if ((!all && !container_is_up(v[i])) || (v[i]->is_infra && !a->pod))
                         continue;
                 if (!filter || container_filter_match(filter, v[i])) {
                         room--;

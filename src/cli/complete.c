@@ -10,6 +10,7 @@
 #include "cli/image_names.h"
 #include "cli/verb.h"
 #include "container/container.h"
+#include "container/pod.h"
 #include "image/store.h"
 #include "security/caps.h"
 
@@ -127,6 +128,21 @@ static void offer_volumes(struct line *l)
         offer_directories(l, "volumes", "volume");
 }
 
+static void offer_pods(struct line *l)
+{
+        const struct dirs *d = store_of(l);
+        struct pod **v = NULL;
+        size_t n = 0;
+
+        if (!d || pod_list(d, &v, &n, NULL) < 0)
+                return;
+        for (size_t i = 0; i < n; i++) {
+                if (!is_given(l, v[i]->infra->name))
+                        offer(l, v[i]->infra->name, "pod");
+        }
+        pod_list_free(v, n);
+}
+
 static void offer_signals(const struct line *l)
 {
         for (int sig = 1; sig < NSIG; sig++) {
@@ -166,6 +182,8 @@ static void offer_kind(struct line *l, enum complete_kind kind)
                 return offer_volumes(l);
         case COMPLETE_SECRET:
                 return offer_directories(l, "secrets", "secret");
+        case COMPLETE_POD:
+                return offer_pods(l);
         case COMPLETE_OBJECT:
                 offer_containers(l, CONTAINER_NAMES_ALL, "");
                 offer_images(l);
@@ -206,7 +224,7 @@ static void offer_value(struct line *l, const char *value)
             {"@file", COMPLETE_FILE},       {"@dir", COMPLETE_DIRECTORY},
             {"@image", COMPLETE_IMAGE},     {"@container", COMPLETE_CONTAINER},
             {"@running", COMPLETE_RUNNING}, {"@volume", COMPLETE_VOLUME},
-            {"@secret", COMPLETE_SECRET},
+            {"@secret", COMPLETE_SECRET},   {"@pod", COMPLETE_POD},
         };
         size_t len = strlen(value);
 

@@ -24,6 +24,7 @@ enum complete_kind {
         COMPLETE_STOPPED, /* and those that do not */
         COMPLETE_VOLUME,
         COMPLETE_SECRET,
+        COMPLETE_POD,
         COMPLETE_OBJECT, /* container, image or volume */
         COMPLETE_FILE,
         COMPLETE_DIRECTORY,

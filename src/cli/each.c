@@ -47,7 +47,7 @@ struct each {
         const struct strv *names;
         each_fn fn;
         void *arg;
-        bool missing_ok;
+        bool missing_ok, quiet;
 };
 
 /* 0, EACH_FAILED when what went wrong has been printed, EACH_MISSING when it is not there and need not be. */
@@ -64,11 +64,11 @@ static int one(const struct each *e, const char *name)
         return r < 0 ? report(e->cli, e->verb, r, &err) : 0;
 }
 
-static void conclude(int r, const char *name, int *code)
+static void conclude(const struct each *e, int r, const char *name, int *code)
 {
-        if (r == 0)
+        if (r == 0 && !e->quiet)
                 printf("%s\n", name);
-        else if (r != EACH_MISSING)
+        else if (r != 0 && r != EACH_MISSING)
                 *code = r;
 }
 
@@ -78,7 +78,7 @@ static int one_after_the_other(const struct each *e)
         int code = 0;
 
         for (size_t i = 0; i < e->names->n; i++)
-                conclude(one(e, e->names->v[i]), e->names->v[i], &code);
+                conclude(e, one(e, e->names->v[i]), e->names->v[i], &code);
         return code;
 }
 
@@ -115,7 +115,7 @@ static int in_parallel(const struct each *e)
                 }
                 pid = pids[done % PARALLEL_MAX];
                 /* No process to be had: then one after the other. */
-                conclude(pid < 0 ? one(e, names->v[done]) : reap(pid), names->v[done], &code);
+                conclude(e, pid < 0 ? one(e, names->v[done]) : reap(pid), names->v[done], &code);
         }
         return code;
 }
@@ -123,7 +123,7 @@ static int in_parallel(const struct each *e)
 int each_container(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
                    void *arg, struct err **reterr)
 {
-        const struct each e = {cli, verb, names, fn, arg, false};
+        const struct each e = {cli, verb, names, fn, arg, false, false};
         struct dirs *d;
         int r = cli_dirs(cli, &d, reterr);
 
@@ -133,7 +133,7 @@ int each_container(struct cli *cli, const char *verb, const struct strv *names, 
 int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
                             void *arg, struct err **reterr)
 {
-        const struct each e = {cli, verb, names, fn, arg, false};
+        const struct each e = {cli, verb, names, fn, arg, false, false};
         struct dirs *d;
         int r = cli_dirs(cli, &d, reterr);
 
@@ -143,9 +143,17 @@ int each_container_parallel(struct cli *cli, const char *verb, const struct strv
 int each_selected(struct cli *cli, const char *verb, const struct selection *s, each_fn fn,
                   void *arg, bool parallel, struct err **reterr)
 {
-        const struct each e = {cli, verb, &s->names, fn, arg, s->missing_ok};
+        const struct each e = {cli, verb, &s->names, fn, arg, s->missing_ok, false};
         struct dirs *d;
         int r = cli_dirs(cli, &d, reterr);
 
         return r < 0 ? r : parallel ? in_parallel(&e) : one_after_the_other(&e);
+}
+
+int each_quietly(struct cli *cli, const char *verb, const struct strv *ids, each_fn fn, void *arg,
+                 bool parallel)
+{
+        const struct each e = {cli, verb, ids, fn, arg, true, true};
+
+        return parallel ? in_parallel(&e) : one_after_the_other(&e);
 }

@@ -33,3 +33,6 @@ int each_selected(struct cli *cli, const char *verb, const struct selection *s, 
 /* The same with one child process per container, since each may wait for long; names are printed in the order given. */
 int each_container_parallel(struct cli *cli, const char *verb, const struct strv *names, each_fn fn,
                             void *arg, struct err **reterr);
+/* The containers of something that is one to the user: only failures are printed, and one that is gone is none. The data root is open. */
+int each_quietly(struct cli *cli, const char *verb, const struct strv *ids, each_fn fn, void *arg,
+                 bool parallel);

@@ -8,10 +8,12 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "cli/glob.h"
+#include "cli/pod_args.h"
 #include "cli/run_opts.h"
 #include "cli/term.h"
 #include "cli/verb.h"
 #include "container/container.h"
+#include "container/pod.h"
 #include "spec/options.h"
 
 #include <ctype.h>
@@ -90,7 +92,7 @@ static int add_mount(struct run_options *o, const char *value, mount_parser pars
         return r < 0 ? r : 0;
 }
 
-static int take_volume(void *field, const char *value, struct err **reterr)
+int run_take_volume(void *field, const char *value, struct err **reterr)
 {
         return add_mount(field, value, run_mount_parse_volume, reterr);
 }
@@ -146,7 +148,7 @@ const struct opt run_container_opts[] = {
     {"domainname", 0, OPT_STRING, O(domainname), "NAME", "NIS domain name inside"},
     {"init", 0, OPT_BOOL, O(init), NULL, "Run an init that passes signals on and reaps processes"},
     {"volume", 'v', OPT_CALL, 0, "[SRC:]DST[:OPTS]",
-     "Mount a volume, or a directory or file of the host", take_volume, .values = "@volume @dir"},
+     "Mount a volume, or a directory or file of the host", run_take_volume, .values = "@volume @dir"},
     {"mount", 0, OPT_CALL, 0, "SPEC", "Mount: type=bind|volume|tmpfs|image|…,source=…,target=…[,…]",
      take_mount,
      .values = "type=bind type=devpts type=glob type=image type=ramfs type=tmpfs type=volume"},
@@ -176,6 +178,8 @@ const struct opt run_container_opts[] = {
     {"dns-search", 0, OPT_STRV, O(dns_search), "DOMAIN", "Search domain in /etc/resolv.conf"},
     {"dns-option", 0, OPT_STRV, O(dns_options), "OPTION", "Option in /etc/resolv.conf"},
     {"dns-opt", 0, OPT_STRV, O(dns_options), NULL, NULL},
+    {"pod", 0, OPT_STRING, O(pod), "POD", "Make it a member of a pod; new:NAME makes the pod",
+     .values = "@pod new:"},
     {"ipc", 0, OPT_STRING, O(ipc), "MODE", "private (the default), host, container:NAME or ns:PATH",
      .values = "private host container: ns:"},
     {"pid", 0, OPT_STRING, O(pid), "MODE", "private (the default), host, container:NAME or ns:PATH",
@@ -345,25 +349,24 @@ static int merge_env(struct run_args *a, struct err **reterr)
         return 0;
 }
 
-static int merge_labels(struct run_args *a, struct err **reterr)
+int labels_merge(const struct strv *labels, const struct strv *files, struct strv *ret,
+                 struct err **reterr)
 {
-        struct run_options *o = a->options;
-
-        for (size_t i = 0; i < a->label_files.n; i++) {
-                int r = env_add_file(&o->labels, a->label_files.v[i], false, reterr);
+        for (size_t i = 0; i < files->n; i++) {
+                int r = env_add_file(ret, files->v[i], false, reterr);
 
                 if (r < 0)
                         return err_wrap(reterr, r, "option '--label-file'");
         }
-        for (size_t i = 0; i < a->labels.n; i++) {
-                const char *label = a->labels.v[i];
+        for (size_t i = 0; i < labels->n; i++) {
+                const char *label = labels->v[i];
                 AUTO_FREE char *whole =
                     strchr(label, '=') ? xstrdup(label) : xasprintf("%s=", label);
 
                 if (*whole == '=')
                         return err_new(reterr, ERR_USAGE, "option '--label': '%s' has no name",
                                        label);
-                strv_env_set(&o->labels, whole);
+                strv_env_set(ret, whole);
         }
         return 0;
 }
@@ -502,7 +505,7 @@ int run_args_finish(struct run_args *a, const struct strv *operands, bool detach
         if (r >= 0)
                 r = merge_env(a, reterr);
         if (r >= 0)
-                r = merge_labels(a, reterr);
+                r = labels_merge(&a->labels, &a->label_files, &a->options->labels, reterr);
         if (r >= 0)
                 r = check_network(a->options, reterr);
         if (r >= 0)
@@ -539,11 +542,21 @@ static int open_cidfile(const char *path, struct err **reterr)
                         "remove it, or name another one");
 }
 
+static void remove_new_pod(const struct dirs *d, const char *id)
+{
+        AUTO(pod_freep) struct pod *p = NULL;
+
+        if (pod_find(d, id, &p, NULL) >= 0)
+                (void)pod_remove(d, p, true, 0, NULL);
+}
+
 int run_args_create(struct cli *cli, const struct run_args *a, char ret_id[65], struct err **reterr)
 {
         AUTO_CLOSE int cidfile = -EBADF;
         AUTO_STRV warnings = {0};
         struct dirs *d;
+        char pod_id[65];
+        bool new_pod;
         int r = cli_dirs(cli, &d, reterr);
 
         if (r < 0)
@@ -551,7 +564,13 @@ int run_args_create(struct cli *cli, const struct run_args *a, char ret_id[65], 
         cidfile = open_cidfile(a->options->cidfile, reterr);
         if (cidfile < 0 && a->options->cidfile)
                 return cidfile;
-        r = container_create(d, a->options, ret_id, &warnings, reterr);
+        new_pod = a->options->pod && str_starts(a->options->pod, POD_NEW);
+        r = new_pod ? pod_new_for(cli, a->options, pod_id, reterr) : 0;
+        if (r >= 0) {
+                r = container_create(d, a->options, ret_id, &warnings, reterr);
+                if (r < 0 && new_pod)
+                        remove_new_pod(d, pod_id);
+        }
         for (size_t i = 0; i < warnings.n; i++)
                 log_warn("%s", warnings.v[i]);
         if (cidfile < 0)

@@ -47,6 +47,11 @@ int run_args_create(struct cli *cli, const struct run_args *a, char ret_id[65],
 /* Replaces a path by what it is from here: nobody who uses it later is here any more. */
 int run_args_make_absolute(char **path, struct err **reterr);
 
+/* -v of a struct run_options, for other tables. */
+int run_take_volume(void *field, const char *value, struct err **reterr);
+/* --label and --label-file; what is typed wins. */
+int labels_merge(const struct strv *labels, const struct strv *files, struct strv *ret,
+                 struct err **reterr);
 /* "NAME=value", or NAME from our environment (dropped when it is not there). */
 int env_add(struct strv *env, const char *assignment, struct err **reterr);
 /* Docker's env file: one assignment per line, '#' comments, no quoting. @from_environment: a bare NAME is looked up, else it gets an

@@ -88,7 +88,9 @@ static int add_matching(struct dirs *d, const struct select_args *a, enum select
         if (r >= 0)
                 r = container_list(d, &v, &n, reterr);
         for (size_t i = 0; r >= 0 && i < n; i++) {
-                if (is_in_scope(v[i], scope) && container_filter_match(filter, v[i]))
+                /* Infra containers are meant by their pods' verbs. */
+                if (!v[i]->is_infra && is_in_scope(v[i], scope) &&
+                    container_filter_match(filter, v[i]))
                         strv_add(names, v[i]->id);
         }
         container_list_free(v, n);
@@ -98,11 +100,13 @@ static int add_matching(struct dirs *d, const struct select_args *a, enum select
 static int add_latest(struct dirs *d, struct strv *names, struct err **reterr)
 {
         struct container **v = NULL;
-        size_t n = 0;
+        size_t n = 0, i = 0;
         int r = container_list(d, &v, &n, reterr);
 
-        if (r >= 0 && n > 0)
-                strv_add(names, v[0]->id); /* newest first */
+        while (i < n && v[i]->is_infra)
+                i++;
+        if (r >= 0 && i < n)
+                strv_add(names, v[i]->id); /* newest first */
         else if (r >= 0)
                 r = err_new(reterr, ERR_NOT_FOUND, "option '--latest': there is no container");
         container_list_free(v, n);

@@ -25,6 +25,16 @@ const struct verb *const verbs_container[] = {
     &verb_port,
     &verb_container_inspect,
     &verb_container_prune,
+    &verb_pod_create,
+    &verb_pod_ps,
+    &verb_pod_inspect,
+    &verb_pod_exists,
+    &verb_pod_start,
+    &verb_pod_stop,
+    &verb_pod_restart,
+    &verb_pod_kill,
+    &verb_pod_rm,
+    &verb_pod_prune,
     NULL,
 };
 

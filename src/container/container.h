@@ -34,6 +34,8 @@ const char *container_status_name(
 struct container {
         char id[65];
         char *name, *image_name, *image_id;
+        char pod_id[65]; /* of the infra container of its pod; "": it is in none */
+        bool is_infra;
         int dir_fd; /* containers/<id> */
         struct json_object
             *config;       /* config.json, whole; NULL in a listing until container_config() */
@@ -116,6 +118,7 @@ int container_restart(const struct dirs *d, struct container *c, int signal, int
 int container_wait(const struct dirs *d, struct container *c, bool removed, struct err **reterr);
 struct container_remove_opts {
         bool force, volumes;
+        bool of_pod;       /* also an infra container: its pod is being removed */
         int64_t timeout_s; /* -1: the container's; only with force */
 };
 int container_remove(const struct dirs *d, struct container *c,

@@ -15,6 +15,7 @@
 #define SPEC_FILE       "spec.json"
 #define CONFIG_LOCK     "config.lock" /* held while config.json is replaced */
 #define CONFIG_MAX      (4U * 1024 * 1024)
+#define INFRA_IMAGE     "kelp-infra" /* what an infra container shows in the place of an image */
 #define CONFIG_FORMAT   1
 #define MONITOR_PROGRAM "kelp-monitor"
 #define RUNTIME_NAME    "kelp" /* HostConfig.Runtime: what launches containers is part of Kelp */
@@ -80,6 +81,8 @@ struct creation {
         struct spec *spec;
         char *driver;
         char *userns; /* --userns as it came to be; NULL: not asked for, or another container's */
+        char pod_id[65], *pod_mode;   /* of a member: the pod, and "container:<its id>" */
+        struct strv volumes_from;     /* with what the pod has mounted */
         struct strv joins;            /* "pid:<id>", … */
         struct json_object *doc;      /* config.json */
         struct id_map to_uid, to_gid; /* container → the caller's namespace */
@@ -119,6 +122,13 @@ int creation_flatten(struct creation *k, const struct image *image, const char *
 int creation_files(
     struct creation *k,
     struct err **reterr); /* create_files.c: hosts, resolv.conf, hostname, directories */
+/* create_pod.c: the empty root of an infra container; what both kinds have in config.json; the options of a member, which
+ * become those of its pod; the container whose file of /etc it has (NULL: its own). */
+int creation_infra_root(struct creation *k, struct err **reterr);
+void creation_pod_config(const struct creation *k, struct json_object *doc);
+int creation_join_pod(struct creation *k, struct run_options *o, struct err **reterr);
+const char *creation_pod_file(const struct creation *k, const char *name);
+bool creation_pod_is_gone(const struct creation *k);
 /* create_secrets.c: copies of the secrets that it is given; behind creation_spec(). */
 int creation_secrets(struct creation *k, struct err **reterr);
 /* create_files.c: a file of the container, mounted on /etc/@name unless the user has mounted something there. */

@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/random_id.h"
 #include "container/container_internal.h"
+#include "container/pod.h"
 #include "events/events.h"
 #include "image/store.h"
 #include "monitor/removal.h"
@@ -40,7 +41,7 @@ static int name_conflict(const char *name, const char *id, struct err **reterr)
                         name);
 }
 
-static int replace_existing(const struct dirs *d, const char *id, struct err **reterr)
+static int replace_existing(const struct dirs *d, const char *id, bool of_pod, struct err **reterr)
 {
         struct container_remove_opts force = {.force = true, .volumes = true, .timeout_s = -1};
         AUTO(container_freep) struct container *c = NULL;
@@ -53,6 +54,15 @@ static int replace_existing(const struct dirs *d, const char *id, struct err **r
                 if (reterr)
                         *reterr = TAKE_PTR(e);
                 return r;
+        }
+        if (c->is_infra && !of_pod)
+                return err_hint(reterr, err_new(reterr, ERR_EXISTS, "a pod has that name"),
+                                "remove the pod: kelp pod rm %s", c->name);
+        if (c->is_infra) {
+                AUTO(pod_freep) struct pod *p = NULL;
+
+                r = pod_find(d, id, &p, reterr);
+                return r < 0 ? r : pod_remove(d, p, true, -1, reterr);
         }
         return container_remove(d, c, &force, reterr);
 }
@@ -75,7 +85,7 @@ static int reserve_given(struct creation *k, struct err **reterr)
                 }
                 if (!k->o->replace)
                         break;
-                r = replace_existing(k->d, other, reterr);
+                r = replace_existing(k->d, other, k->o->infra, reterr);
                 if (r < 0)
                         return err_wrap(reterr, r, "replace container '%s'", name);
         }
@@ -180,13 +190,16 @@ static int image_still_there(struct creation *k, struct err **reterr)
                 if (!store_has_image(k->d, k->mounted_images.v[i]))
                         gone = k->mounted_images.v[i];
         }
+        if (!gone && creation_pod_is_gone(k))
+                gone = k->o->pod;
         if (!gone)
                 return 0;
         r = removal_commit(k->d, k->tmp.id, k->name, NULL);
         creation_let_volumes_go(k);
         if (r >= 0)
                 (void)container_tmp_delete(k->d, k->tmp.id, true, NULL);
-        return err_new(reterr, ERR_NOT_FOUND, "image '%s' was removed meanwhile", gone);
+        return err_new(reterr, ERR_NOT_FOUND, "%s '%s' was removed meanwhile",
+                       gone == k->o->pod ? "pod" : "image", gone);
 }
 
 static int write_all(struct creation *k, struct err **reterr)
@@ -232,6 +245,8 @@ static void creation_release(struct creation *k)
         k->spec = spec_free(k->spec);
         free(k->driver);
         free(k->userns);
+        free(k->pod_mode);
+        strv_release(&k->volumes_from);
         strv_release(&k->joins);
         creation_volumes_release(k);
         id_map_release(&k->to_uid);
@@ -253,8 +268,19 @@ int container_create(const struct dirs *d, const struct run_options *o, char ret
                              .warnings = warnings,
                              .tmp = TMP_DIR_NONE,
                              .created_ns = clock_now_ns()};
+        struct run_options member; /* a view: the strings stay the caller's */
         bool committed = false;
-        int r;
+        int r = 0;
+
+        if (o->pod) {
+                member = *o;
+                k.o = &member;
+                r = creation_join_pod(&k, &member, reterr);
+        }
+        if (r < 0) {
+                creation_release(&k);
+                return r;
+        }
 
         container_tmp_sweep(d);
         r = tmp_dir_make(d, &k.tmp, reterr);

@@ -113,7 +113,9 @@ static void add_health(struct creation *k, struct json_object *c)
 /* The monitor tells of the container's life, and reads no more than the spec for it. */
 static void keep_for_events(struct creation *k, struct json_object *labels)
 {
-        k->spec->image_name = xstrdup(k->o->rootfs ? k->o->rootfs : k->o->image);
+        k->spec->image_name = xstrdup(k->o->infra    ? INFRA_IMAGE
+                                      : k->o->rootfs ? k->o->rootfs
+                                                     : k->o->image);
         json_object_object_foreach(labels, key, value)
         {
                 strv_addf(&k->spec->labels, "%s=%s", key, json_object_get_string(value));
@@ -255,7 +257,10 @@ int creation_config(struct creation *k, struct err **reterr)
         json_add_string(doc, "Name", k->name);
         json_add_string(doc, "Created", clock_format(k->created_ns, time));
         json_add_string(doc, "Image", k->image ? k->image->id : "");
-        json_add_string(doc, "ImageName", k->o->rootfs ? k->o->rootfs : k->o->image);
+        json_add_string(doc, "ImageName",
+                        k->o->infra    ? INFRA_IMAGE
+                        : k->o->rootfs ? k->o->rootfs
+                                       : k->o->image);
         if (k->image)
                 add_strv(doc, "Layers", &k->image->layers);
         if (k->mounted_layers.n > 0)
@@ -267,6 +272,7 @@ int creation_config(struct creation *k, struct err **reterr)
         if (r < 0)
                 return r;
         add_mounts(k, json_array(doc, "Mounts"));
+        creation_pod_config(k, doc);
         if (k->secrets)
                 (void)json_object_object_add(doc, "Secrets", json_object_get(k->secrets));
         if (k->joins.n > 0)

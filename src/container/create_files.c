@@ -200,7 +200,9 @@ bool creation_mounts_over(const struct creation *k, const char *name)
 
 static void mount_file(struct creation *k, const char *name, const char *target)
 {
-        AUTO_FREE char *source = xasprintf("%s/%s/%s", CONTAINERS, k->tmp.id, name);
+        const char *of_pod = creation_pod_file(k, name);
+        AUTO_FREE char *source =
+            xasprintf("%s/%s/%s", CONTAINERS, of_pod ? of_pod : k->tmp.id, name);
 
         spec_add_mount(k->spec, target, "bind", source, "bind,rprivate")->file = true;
 }
@@ -318,7 +320,9 @@ int creation_files(struct creation *k, struct err **reterr)
         int r = make_directories(k, reterr);
 
         for (size_t i = 0; i < ARRAY_SIZE(all) && r >= 0; i++) {
-                if (all[i].wanted)
+                if (all[i].wanted && creation_pod_file(k, all[i].name))
+                        mount_over(k, all[i].name);
+                else if (all[i].wanted)
                         r = generate(k, all[i].name, all[i].make, reterr);
                 if (r >= 0 && all[i].wanted && all[i].in_roots)
                         r = mount_in_roots(k, all[i].name, reterr);

@@ -55,7 +55,7 @@ static int read_image(struct creation *k, struct err **reterr)
         struct json_at root, config;
         int r;
 
-        if (k->o->rootfs)
+        if (k->o->rootfs || k->o->infra)
                 return 0;
         if (str_empty(k->o->image))
                 return err_new(reterr, ERR_USAGE, "no image given");
@@ -301,5 +301,7 @@ int creation_spec(struct creation *k, struct err **reterr)
                 k->spec->ns[k->joins.v[i][0] - '0'].enabled = true;
         k->spec->rootless_one_id = u->tier == IDMAP_TIER_ONE;
         compose_maps(k, u);
+        if (k->o->infra)
+                return creation_infra_root(k, reterr);
         return k->o->rootfs ? use_rootfs(k, reterr) : use_image(k, reterr);
 }

@@ -36,6 +36,7 @@ enum filter_key {
         FILTER_UNTIL,
         FILTER_RESTART_POLICY,
         FILTER_START_ON_BOOT,
+        FILTER_POD,
         FILTER_COUNT
 };
 static const char *const key_names[] = {
@@ -58,6 +59,7 @@ static const char *const key_names[] = {
     [FILTER_UNTIL] = "until",
     [FILTER_RESTART_POLICY] = "restart-policy",
     [FILTER_START_ON_BOOT] = "should-start-on-boot",
+    [FILTER_POD] = "pod",
 };
 static_assert(ARRAY_SIZE(key_names) == FILTER_COUNT, "every filter has a name");
 
@@ -69,7 +71,7 @@ static const struct filter_set {
         unsigned keys;
         const char *names;
 } of_ps = {OF_PS, "ancestor before exited expose health id is-task isolation label name network "
-                  "publish restart-policy should-start-on-boot since status volume"},
+                  "pod publish restart-policy should-start-on-boot since status volume"},
   of_prune = {OF_PRUNE, "label label! until"};
 
 struct container_filter {
@@ -177,6 +179,18 @@ static int check_word(const char *key, const char *value, const char *const *wor
         return err_hint(reterr, r, "one of: %s", known.data);
 }
 
+/* A name becomes its id; what is none may be the beginning of one. */
+static void add_pod(const struct dirs *d, struct container_filter *f, const char *value)
+{
+        AUTO(container_freep) struct container *c = NULL;
+        struct strv *values = &f->values[FILTER_POD];
+
+        if (container_find(d, value, &c, NULL) < 0 || !c->is_infra)
+                return;
+        free(values->v[values->n - 1]);
+        values->v[values->n - 1] = xstrdup(c->id);
+}
+
 static int add_value(const struct dirs *d, struct container_filter *f, enum filter_key key,
                      const char *value, struct err **reterr)
 {
@@ -201,6 +215,9 @@ static int add_value(const struct dirs *d, struct container_filter *f, enum filt
                 if (parse_i64(value, &code) < 0)
                         return err_new(reterr, ERR_USAGE, "filter exited: '%s' is no number",
                                        value);
+                return 0;
+        case FILTER_POD:
+                add_pod(d, f, value);
                 return 0;
         case FILTER_ANCESTOR:
                 add_ancestor(d, f, value);
@@ -388,6 +405,8 @@ static bool match_one(enum filter_key key, struct container *c, const char *want
                 return parse_bool(want, &wanted) >= 0 && wanted == starts_on_boot(c);
         case FILTER_NOT_LABEL:
                 return !match_label(c, want);
+        case FILTER_POD:
+                return *want && str_starts(c->is_infra ? c->id : c->pod_id, want);
         case FILTER_PUBLISH:
         case FILTER_EXPOSE:
         case FILTER_UNTIL:

@@ -91,6 +91,18 @@ static void add_log_path(const struct dirs *d, const struct container *c, struct
                 add_file(d, c, o, "LogPath", "log/container.log");
 }
 
+/* Podman's words. */
+static void add_pod(const struct dirs *d, const struct container *c, struct json_object *o)
+{
+        AUTO(container_freep) struct container *infra = NULL;
+
+        if (*c->pod_id)
+                (void)container_find(d, c->pod_id, &infra, NULL);
+        json_add_string(o, "Pod", c->is_infra ? c->id : c->pod_id);
+        json_add_string(o, "PodName", c->is_infra ? c->name : infra ? infra->name : "");
+        json_add_bool(o, "IsInfra", c->is_infra);
+}
+
 /* The running sessions; null when there are none, as Docker has it. */
 static void add_exec_ids(int dir_fd, struct json_object *o)
 {
@@ -251,6 +263,7 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
         add_log_path(d, c, o);
         json_add_string(o, "Name", name);
         json_add_uint(o, "RestartCount", c->restarts);
+        add_pod(d, c, o);
         copy_key(o, "Driver", c->config);
         json_add_string(o, "ExecDriver", RUNTIME_NAME);
         json_add_string(o, "Platform", "linux");

@@ -72,7 +72,7 @@ int containers_prune(const struct dirs *d, char *const *filters, struct strv *re
                 return r;
         down = xcalloc(n + 1, sizeof(struct container *));
         for (size_t i = 0; i < n; i++) {
-                if (is_down(all[i]) && container_filter_match(f, all[i]))
+                if (!all[i]->is_infra && is_down(all[i]) && container_filter_match(f, all[i]))
                         down[n_down++] = all[i];
                 container_config_drop(all[i]);
         }

@@ -69,6 +69,11 @@ int container_remove(const struct dirs *d, struct container *c,
         AUTO_ERR struct err *e = NULL;
         int r;
 
+        if (c->is_infra && !o->of_pod) {
+                r = err_new(reterr, ERR_BUSY, "container '%s' holds the namespaces of a pod",
+                            c->name);
+                return err_hint(reterr, r, "remove the pod: kelp pod rm %s", c->name);
+        }
         if (container_is_up(c)) {
                 bool gone = container_auto_remove(c);
 

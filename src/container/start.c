@@ -5,6 +5,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "container/container_internal.h"
+#include "container/pod.h"
 #include "monitor/protocol.h"
 
 #include <errno.h>
@@ -174,7 +175,7 @@ static void add_log_options(struct strv *argv, const struct json_at *host)
                           json_object_get_string(json_object_iter_peek_value(&i)));
 }
 
-static void add_options(struct strv *argv, const struct container *c,
+static void add_options(struct strv *argv, const struct container *c, bool end_pod,
                         const struct container_start_opts *o)
 {
         struct json_at root = json_root(c->config, CONFIG_FILE);
@@ -184,6 +185,8 @@ static void add_options(struct strv *argv, const struct container *c,
         bool once = false;
 
         strv_addf(argv, "--name=%s", c->name);
+        if (end_pod)
+                strv_addf(argv, "--end-pod=%s", c->pod_id);
         if (container_auto_remove(c))
                 strv_add(argv, "--rm");
         if (config.obj && json_opt_bool(&config, "StdinOnce", &once, NULL) >= 0 && once)
@@ -198,6 +201,26 @@ static void add_options(struct strv *argv, const struct container *c,
                 strv_addf(argv, "--size=%ux%u", o->rows, o->cols);
         if (host.obj)
                 add_log_options(argv, &host);
+}
+
+/* *ret_end: the pod ends with its last member. */
+static int start_pod(const struct dirs *d, const struct container *c, bool *ret_end,
+                     struct err **reterr)
+{
+        AUTO(container_freep) struct container *infra = NULL;
+        const char *policy = NULL;
+        struct json_at root, pod;
+        int r = pod_start_infra(d, c->pod_id, reterr);
+
+        if (r >= 0)
+                r = container_find(d, c->pod_id, &infra, reterr);
+        if (r < 0)
+                return r;
+        root = json_root(infra->config, CONFIG_FILE);
+        pod = json_key(&root, "Pod");
+        r = pod.obj ? json_opt_string(&pod, "ExitPolicy", &policy, reterr) : 0;
+        *ret_end = policy && strcmp(policy, "stop") == 0;
+        return r;
 }
 
 bool container_passes_through(const struct container *c)
@@ -246,6 +269,7 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
                                   .n_preserve = o->n_preserve,
                                   .request_fd = -EBADF,
                                   .warnings = o->warnings};
+        bool end_pod = false;
         int r;
 
         if (container_is_up(c))
@@ -253,11 +277,16 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
         r = start_required(d, c, reterr);
         if (r < 0)
                 return err_wrap(reterr, r, "start container '%s'", c->name);
+        if (*c->pod_id) {
+                r = start_pod(d, c, &end_pod, reterr);
+                if (r < 0)
+                        return err_wrap(reterr, r, "start container '%s'", c->name);
+        }
         strv_add(&m.argv, MONITOR_PROGRAM);
         strv_add(&m.argv, "run");
         strv_add(&m.argv, d->root);
         strv_add(&m.argv, c->id);
-        add_options(&m.argv, c, o);
+        add_options(&m.argv, c, end_pod, o);
         if (o->attach)
                 container_event(d, c, "attach", NULL);
         r = monitor_spawn(&m, ret, reterr);

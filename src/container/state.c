@@ -306,6 +306,24 @@ int container_refresh(const struct dirs *d, int dir_fd, struct container *c, str
         return 0;
 }
 
+static int read_pod(const struct json_at *root, struct container *c, struct err **reterr)
+{
+        struct json_at pod = json_key(root, "Pod");
+        const char *id = NULL;
+        int r;
+
+        if (!pod.obj)
+                return 0;
+        r = json_want_object(&pod, reterr);
+        if (r >= 0)
+                r = json_opt_string(&pod, "Id", &id, reterr);
+        if (r >= 0)
+                r = json_opt_bool(&pod, "Infra", &c->is_infra, reterr);
+        if (r >= 0 && id && str_is_hex(id, 64))
+                memcpy(c->pod_id, id, sizeof(c->pod_id));
+        return r;
+}
+
 int container_load(const struct dirs *d, int dir_fd, const char *id, struct container *c,
                    struct err **reterr)
 {
@@ -330,6 +348,8 @@ int container_load(const struct dirs *d, int dir_fd, const char *id, struct cont
                 r = json_opt_string(&root, "Image", &image, reterr);
         if (r >= 0)
                 r = json_opt_string(&root, "ImageName", &image_name, reterr);
+        if (r >= 0)
+                r = read_pod(&root, c, reterr);
         if (r < 0)
                 return r;
         if (clock_parse(created, &c->created_ns) < 0)

@@ -5,9 +5,13 @@
  *
  * usage: kelp-init -- COMMAND [ARG…]
  *        kelp-init --exec COMMAND [ARG…]
+ *        kelp-init --pause
  *
  * The second form only becomes the command. The launcher uses it as a springboard, so that /proc/self/exe is this harmless file on a
  * read-only mount, and not the engine's, at the moment when the kernel opens what the image calls a program (src/launch/child_exec.c).
+ *
+ * The third form has no command: it is the infra container of a pod, which holds namespaces for others, reaps what is orphaned in them, and
+ * ends on SIGTERM or SIGINT.
  *
  * Process: inside the container, with the container's ids, capabilities and filter. Static, no dependencies, no allocation.
  * Point of no return: once the child was forked, this process only waits.
@@ -82,6 +86,24 @@ static bool reap(pid_t command, int *ret_code)
         return ended;
 }
 
+static int hold(const sigset_t *set)
+{
+        int code;
+
+        /* It was executed by a descriptor, whose number would be its name. */
+        (void)prctl(PR_SET_NAME, "kelp-init");
+        for (;;) {
+                int sig = sigwaitinfo(set, NULL);
+
+                if (sig < 0 && errno != EINTR)
+                        return complain("wait for signals", NULL, errno, EXIT_USAGE);
+                if (sig == SIGTERM || sig == SIGINT)
+                        return 0;
+                if (sig == SIGCHLD)
+                        (void)reap(0, &code);
+        }
+}
+
 int main(int argc, char *argv[])
 {
         sigset_t set, before;
@@ -90,6 +112,12 @@ int main(int argc, char *argv[])
 
         if (argc >= 3 && strcmp(argv[1], "--exec") == 0)
                 command_exec(argv + 2);
+        if (argc == 2 && strcmp(argv[1], "--pause") == 0) {
+                pick_signals(&set);
+                if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+                        return complain("block signals", NULL, errno, EXIT_USAGE);
+                return hold(&set);
+        }
         if (argc < 3 || strcmp(argv[1], "--") != 0) {
                 (void)fputs("usage: kelp-init -- COMMAND [ARG...]\n", stderr);
                 return EXIT_USAGE;

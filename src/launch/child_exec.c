@@ -166,7 +166,7 @@ static void number(int n, char *ret)
 static int exec_by_init(struct child *c, const char *name)
 {
         char found[PATH_MAX], path[sizeof(FD_DIR) + 12];
-        int r = search_program(c, name, found, attempt_probe);
+        int r = c->plan->init_alone ? 0 : search_program(c, name, found, attempt_probe);
 
         if (r < 0)
                 return r;

@@ -48,6 +48,8 @@ struct launch_plan {
         char *oom_score; /* NULL: leave */
         char *
             init_path; /* kelp-init: as pid 1, or to keep our own program out of the container's sight */
+        bool
+            init_alone; /* kelp-init is the program itself: nothing is looked for in the container */
         char **init_argv; /* NULL: the program is executed directly; the last part is argv */
 
         char *

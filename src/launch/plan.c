@@ -190,13 +190,17 @@ static int plan_init(struct launch_plan *p, struct err **reterr)
         AUTO_FREE char *found = NULL;
         const char *path = s->init_path;
 
-        if (!s->init)
+        if (!s->init && !s->pause)
                 return launch_plan_protect_exe(p, reterr);
         if (!path)
                 path = found = process_helper_path("kelp-init");
         if (access(path, X_OK) < 0)
                 return err_sys(reterr, errno, "init '%s'", path);
         plan_use_init(p, path, false);
+        if (s->pause) {
+                p->init_alone = true;
+                memcpy(p->init_argv, p->argv, (s->process.args.n + 1) * sizeof(*p->argv));
+        }
         return 0;
 }
 

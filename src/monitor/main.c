@@ -60,6 +60,8 @@ static bool parse_run(char **argv, struct run_args *a)
                         a->log_driver = v;
                 else if ((v = value_of(*argv, "--log-opt=")))
                         strv_add(&a->log_opts, v);
+                else if ((v = value_of(*argv, "--end-pod=")))
+                        a->pod = v;
                 else if ((v = value_of(*argv, "--join=")))
                         strv_add(&a->joins, v);
                 else if ((v = value_of(*argv, "--preserve="))) {

@@ -27,6 +27,7 @@ void preserve_close(struct preserve *p);
 struct run_args {
         const char *root, *id, *name, *log_driver, *pidfile;
         struct strv log_opts;
+        const char *pod; /* id of the infra container that ends with its last member; NULL: none */
         struct strv joins; /* "NS:ID": namespace (enum spec_ns) of another container */
         uint16_t rows, cols;
         bool rm, stdin_once;

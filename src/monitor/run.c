@@ -122,6 +122,7 @@ static void record_exit(struct run *run, struct exit_record *rec)
                 (void)exit_record_write_lock(run->dir_fd, rec, NULL);
                 (void)removal_commit(run->d, run->a->id, run_name(run), NULL);
                 FAULT_POINT("monitor-removed");
+                run_end_pod(run);
                 run_event(run, "destroy", NULL);
                 return; /* the lock is kept: delete_removed() needs it against the sweep of tmp/ */
         }
@@ -130,6 +131,7 @@ static void record_exit(struct run *run, struct exit_record *rec)
                 (void)exit_record_write_lock(run->dir_fd, rec, NULL);
         }
         run->lock_fd = fd_close(run->lock_fd);
+        run_end_pod(run);
 }
 
 /*

@@ -57,6 +57,13 @@ void run_event(struct run *run, const char *action, const char *const *attribute
 /* "die", with the exit code and how long it ran. */
 void run_event_die(struct run *run, int code);
 
+/* run_join.c: names the namespaces of --join in the spec. Once they are open, whether those who had them still run is looked at again. */
+int run_join(struct run *run, struct spec *s, struct err **reterr);
+int run_joined_still_run(struct run *run, struct err **reterr);
+void run_let_go_of_joined(struct run *run);
+/* run_pod.c: after its end was recorded. The last member of a pod with the exit policy "stop" ends the pod. */
+void run_end_pod(const struct run *run);
+
 /* Everything up to run.json. On failure the caller ends what was started. */
 int run_start(struct run *run, struct err **reterr);
 /* run_socket.c: further clients find it, and no longer. */

@@ -9,7 +9,6 @@
 #include "base/io.h"
 #include "base/lock.h"
 #include "base/path.h"
-#include "base/sys.h"
 #include "logs/logs.h"
 #include "monitor/run_internal.h"
 #include "secret/secret.h"
@@ -58,59 +57,6 @@ static int open_container(struct run *run, struct err **reterr)
         return 0;
 }
 
-static int not_running(const char *id, struct err **reterr)
-{
-        return err_new(reterr, ERR_BUSY,
-                       "container %.12s, whose namespaces it shares, is not running", id);
-}
-
-/* The namespaces of a container that runs now. They are opened by its number later: see joined_still_run(). */
-static int join_one(struct run *run, struct spec *s, const char *join, struct err **reterr)
-{
-        static const char *const files[SPEC_NS_COUNT] = {
-            [SPEC_NS_USER] = "user",     [SPEC_NS_MOUNT] = "mnt", [SPEC_NS_PID] = "pid",
-            [SPEC_NS_NET] = "net",       [SPEC_NS_IPC] = "ipc",   [SPEC_NS_UTS] = "uts",
-            [SPEC_NS_CGROUP] = "cgroup", [SPEC_NS_TIME] = "time",
-        };
-        unsigned ns = (unsigned)(join[0] - '0');
-        const char *id = join[0] ? join + 2 : "";
-        AUTO_FREE char *path = xasprintf("containers/%s", id);
-        AUTO_CLOSE int dir = -EBADF;
-        struct run_record rec;
-        int pidfd = -EBADF;
-
-        if (ns >= SPEC_NS_COUNT || join[1] != ':' || !str_is_hex(id, 64))
-                return err_new(reterr, ERR_USAGE, "'%s' names no namespace of a container", join);
-        if (run->n_targets == ARRAY_SIZE(run->targets))
-                return err_new(reterr, ERR_USAGE, "more namespaces to share than there are");
-        dir = openat(run->d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (dir >= 0 && run_record_read(dir, &rec, NULL) > 0)
-                pidfd = process_open(&rec.process, NULL);
-        if (pidfd < 0)
-                return not_running(id, reterr);
-        run->targets[run->n_targets++] = pidfd;
-        free(s->ns[ns].path);
-        s->ns[ns].path = xasprintf("/proc/%d/ns/%s", (int)rec.process.pid, files[ns]);
-        return 0;
-}
-
-static void let_go_of_targets(struct run *run)
-{
-        while (run->n_targets > 0)
-                (void)fd_close(run->targets[--run->n_targets]);
-}
-
-/* While its pidfd answers, a process has its number: what was opened by the number before is its own. */
-static int joined_still_run(struct run *run, struct err **reterr)
-{
-        for (size_t i = 0; i < run->n_targets; i++) {
-                if (sys_pidfd_send_signal(run->targets[i], 0) == -ESRCH)
-                        return not_running(run->a->joins.v[i] + 2, reterr);
-        }
-        let_go_of_targets(run);
-        return 0;
-}
-
 static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
 {
         struct spec *s;
@@ -122,11 +68,9 @@ static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
         r = secret_add_env(run->dir_fd, s, &s->process.env, reterr);
         if (r < 0)
                 return r;
-        for (size_t i = 0; i < run->a->joins.n; i++) {
-                r = join_one(run, s, run->a->joins.v[i], reterr);
-                if (r < 0)
-                        return r;
-        }
+        r = run_join(run, s, reterr);
+        if (r < 0)
+                return r;
         if (run->rows && run->cols) {
                 s->process.rows = run->rows;
                 s->process.cols = run->cols;
@@ -199,6 +143,9 @@ static int own_files(const struct run *run, const struct spec *s, struct err **r
 
         if (s->uid_map.n == 0 || uid == ID_NONE || gid == ID_NONE || (uid == 0 && gid == 0))
                 return 0;
+        /* The empty root of a pod's infra container; any other directory is the user's, or has its owners. */
+        if (s->pause && fchownat(run->dir_fd, "rootfs", uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+                return err_sys(reterr, errno, "give its root directory to the container's root");
         for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
                 if (fchownat(run->dir_fd, names[i], uid, gid, AT_SYMLINK_NOFOLLOW) < 0 &&
                     errno != ENOENT)
@@ -228,7 +175,7 @@ static int launch(struct run *run, const struct spec *s, struct streams *streams
                 return cache_fd;
         r = launch_plan_new(s, run->d->root_fd, cache_fd, &plan, reterr);
         if (r >= 0)
-                r = joined_still_run(run, reterr);
+                r = run_joined_still_run(run, reterr);
         if (r < 0)
                 return r;
         if (passes_through(run)) {
@@ -352,7 +299,7 @@ int run_start(struct run *run, struct err **reterr)
                 r = monitor_enter(run->d, reterr);
         if (r >= 0)
                 r = start_program(run, s, connect_first, reterr);
-        let_go_of_targets(run);
+        run_let_go_of_joined(run);
         return r;
 }
 
@@ -365,6 +312,6 @@ int run_start_again(struct run *run, struct err **reterr)
         r = read_spec(run, &s, reterr);
         if (r >= 0)
                 r = start_program(run, s, connect_again, reterr);
-        let_go_of_targets(run);
+        run_let_go_of_joined(run);
         return r;
 }

@@ -94,6 +94,7 @@ struct run_options *run_options_free(struct run_options *o)
             o->platform,
             o->volume_driver,
             o->image_volume,
+            o->pod,
         };
         struct strv *const lists[] = {
             &o->labels,       &o->annotations, &o->command,   &o->env,       &o->groups,

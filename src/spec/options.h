@@ -40,11 +40,15 @@ struct run_secret {
         bool env;
         uint32_t uid, gid, mode;
 };
+struct pod_create_opts;
 struct run_options {
         /* identity */
         char *name, *image, *rootfs, *cidfile, *pidfile, *hostname, *domainname;
         struct strv labels, annotations;
         bool rm, replace;
+        char *pod; /* to be a member of, by name or id */
+        const struct pod_create_opts
+            *infra; /* container/pod.h; borrowed: to be the infra container of a pod */
         /* process */
         struct strv command, env, groups; /* env: whole assignments, files already read */
         struct strv env_below;            /* of the caller; the image's wins */

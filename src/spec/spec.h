@@ -125,7 +125,8 @@ struct spec {
         enum spec_seccomp seccomp;
         char *seccomp_file; /* FILE: absolute path of a JSON profile */
         bool privileged;
-        bool init; /* run kelp-init as pid 1 */
+        bool pause; /* kelp-init is the program: the infra container of a pod */
+        bool init;  /* run kelp-init as pid 1 */
         char *
             init_path; /* host path of kelp-init, bound to /sbin/kelp-init-like hidden path by the launcher */
         bool stdin_open; /* -i */

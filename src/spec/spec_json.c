@@ -33,6 +33,7 @@ const struct spec_field spec_kelp_fields[] = {
     FIELD("seccompFile", SPEC_FIELD_STRING, seccomp_file),
     FIELD("privileged", SPEC_FIELD_BOOL, privileged),
     FIELD("init", SPEC_FIELD_BOOL, init),
+    FIELD("pause", SPEC_FIELD_BOOL, pause),
     FIELD("initPath", SPEC_FIELD_STRING, init_path),
     FIELD("stdinOpen", SPEC_FIELD_BOOL, stdin_open),
     FIELD("stopTimeout", SPEC_FIELD_U32, stop_timeout),

@@ -73,6 +73,8 @@ def scenario(kelp, archives, **kw):
                  ("run", "--rm", "-v", f"{name}:/many", "-v", "/anonymous", "big:1", "probe", "true"),
                  ("secret", "create", "--env", name, "HOME"), ("secret", "create", "--replace", "--env", name, "PATH"),
                  ("run", "--rm", "--secret", name, "--secret", f"{name},type=env,target=S", "small:1", "probe", "true"), ("secret", "rm", name),
+                 ("pod", "create", "--name", f"p{name}"), ("run", "--rm", "--pod", f"p{name}", "small:1", "probe", "true"), ("pod", "stop", f"p{name}"),
+                 ("pod", "start", f"p{name}"), ("pod", "rm", "-f", "-t", "0", f"p{name}"),
                  ("volume", "import", "-q", name, tar), ("volume", "rm", name), ("rmi", "imported:1"), ("rmi", "-f", "big:1"), ("rmi", "-f", "small:1", "other:2")):
         if args[0] == "wait" and last != 0:
             continue  # what could not be killed would be waited for until the time is up
@@ -95,6 +97,7 @@ def check_usable(kelp, archives):
         assert len(files) in (0, 128) or (volume / "imported").exists(), files
     kelp.ok("volume", "prune", "-af")
     kelp.ok("secret", "rm", "--all")
+    kelp.ok("pod", "rm", "-f", "-t", "0", "--all")
     images = kelp.ok("images", "-aq", "--no-trunc").split()
     if images:
         kelp.ok("rmi", "-f", *sorted(set(images)))
@@ -109,7 +112,7 @@ def check_usable(kelp, archives):
 def stray_processes(kelp):
     """Fails if something runs that belongs to no container that ps shows."""
     def stray():
-        running = kelp.ok("ps", "-q", "--no-trunc").split()
+        running = kelp.ok("ps", "-q", "--pod", "--no-trunc").split()
         known = " ".join(running)
         processes = kelp.processes()
         parents = {}
