@@ -319,7 +319,7 @@ static int each_pod(struct cli *cli, const char *verb, const struct life_args *a
 static void members_of(const struct pod *p, bool running, struct strv *ret)
 {
         for (size_t i = 0; i < p->n; i++) {
-                if (!running || p->members[i]->status == CONTAINER_RUNNING)
+                if (!running || container_is_up(p->members[i]))
                         strv_add(ret, p->members[i]->id);
         }
 }

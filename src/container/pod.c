@@ -62,7 +62,7 @@ enum pod_status pod_status(const struct pod *p)
         for (size_t i = 0; i < total; i++) {
                 const struct container *c = i < p->n ? p->members[i] : p->infra;
 
-                running += c->status == CONTAINER_RUNNING || c->status == CONTAINER_PAUSED;
+                running += container_is_up(c);
                 created += c->status == CONTAINER_CREATED;
         }
         if (running > 0)
@@ -268,7 +268,7 @@ static int check_idle(const struct pod *p, struct err **reterr)
         for (size_t i = 0; i < p->n; i++) {
                 int r;
 
-                if (p->members[i]->status != CONTAINER_RUNNING)
+                if (!container_is_up(p->members[i]))
                         continue;
                 r = err_new(reterr, ERR_BUSY, "pod '%s' has a running container: '%s'",
                             p->infra->name, p->members[i]->name);
