@@ -76,7 +76,6 @@ static const struct {
     {"search", "it talks to no registry: images come from files, by 'kelp load'"},
     {"build",
      "images come from files: 'kelp load', or 'kelp import --change …' of a root file system"},
-    {"top", "'kelp exec NAME ps' lists its processes, where the image has a ps"},
     {"stats", "'kelp inspect --format {{.State.Pid}} NAME' names a process to look at"},
     {"network", "it has --network none (the default) and --network host"},
     {"compose", "each service is a 'kelp run' of its own"},

@@ -22,6 +22,7 @@ const struct verb *const verbs_container[] = {
     &verb_export,
     &verb_cp,
     &verb_inspect,
+    &verb_top,
     &verb_port,
     &verb_container_inspect,
     &verb_container_prune,

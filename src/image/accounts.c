@@ -82,3 +82,19 @@ bool accounts_of_host(const char *who, struct strv *ret)
         return io_read_file(AT_FDCWD, "/etc/passwd", ACCOUNTS_MAX, &file, NULL, NULL) >= 0 &&
                find_line(file, who, 7, ret);
 }
+
+char *accounts_name(const char *file, uint32_t id)
+{
+        AUTO_STRV lines = {0};
+
+        strv_split(&lines, file ? file : "", '\n');
+        for (size_t i = 0; i < lines.n; i++) {
+                AUTO_STRV fields = {0};
+                uint32_t there;
+
+                strv_split(&fields, lines.v[i], ':');
+                if (fields.n >= 3 && *fields.v[0] && parse_id(fields.v[2], &there) && there == id)
+                        return xstrdup(fields.v[0]);
+        }
+        return NULL;
+}

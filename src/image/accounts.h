@@ -23,3 +23,5 @@ int accounts_find(const char *passwd, const char *group, const char *user, uint3
 /* The fields of a user's line in the host's /etc/passwd (7 or more), by name or number. False: there is none, as for users that come
  * from a directory service. */
 bool accounts_of_host(const char *who, struct strv *ret);
+/* The name of the number in /etc/passwd or /etc/group: whatever the container's file says it is. NULL: it has none. Caller owns. */
+char *accounts_name(const char *file, uint32_t id);

@@ -7,6 +7,7 @@ import re
 import pytest
 
 import rootfs
+from harness import wait_for
 
 
 def reclaimed(text):
@@ -286,3 +287,73 @@ def test_df_of_many_small_layers(kelp):
     os.chmod(path, 0o644)
     kelp.ok("load", "-q", "-i", path)
     assert near(df(kelp)["Images"]["Size"], du(kelp.root / "layers", kelp.root / "images"))
+
+
+# ---- top ---------------------------------------------------------------------------------------
+
+
+def table(text):
+    lines = text.splitlines()
+    return [dict(zip(lines[0].split(), line.split(None, len(lines[0].split()) - 1))) for line in lines[1:]]
+
+
+def test_top(kelp, probe):
+    kelp.ok("run", "-d", "--name", "c", "-u", "alice", probe, "probe", "seq", "fork", "2", "--", "pause")
+    wait_for(lambda: len(kelp.ok("top", "c").splitlines()) == 4, what="three processes")
+    pid = kelp.state("c")["Pid"]
+    assert kelp.ok("top", "c").splitlines()[0].split() == ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"]
+    rows = table(kelp.ok("container", "top", "c"))
+    assert rows[0]["PID"] == str(pid) and {row["PPID"] for row in rows[1:]} == {str(pid)}
+    assert {row["UID"] for row in rows} == {"alice"} and rows[0]["TTY"] == "?" and rows[0]["TIME"].startswith("00:00:")
+    assert rows[0]["CMD"] == "probe seq fork 2 -- pause"
+    rows = table(kelp.ok("top", "c", "pid,hpid,ppid", "user", "uid", "group", "comm", "state", "seccomp", "args"))
+    assert [(row["PID"], row["PPID"]) for row in rows][0] == ("1", "0")
+    assert rows[1]["PPID"] == "1" and rows[0]["HPID"] == str(pid) and rows[0]["UID"] == "1000" and rows[0]["GROUP"] == "alice"
+    assert rows[0]["SECCOMP"] == "filter" and rows[0]["STATE"] == "S"
+    assert len(rows) == len({row["PID"] for row in rows}) == 3
+    status = open(f"/proc/{pid}/status").read()
+    row = table(kelp.ok("top", "c", "rss,vsz,etime,pcpu,pmem,huser,nice,stime,time,tty,pgid,ruser,rgroup"))[0]
+    assert abs(int(row["RSS"]) - int(re.search(r"VmRSS:\s+(\d+)", status).group(1))) <= 400
+    assert row["VSZ"] == re.search(r"VmSize:\s+(\d+)", status).group(1)
+    assert row["HUSER"] == re.search(r"Uid:\s+(\d+)", status).group(1), "a subordinate id has no name"
+    assert re.fullmatch(r"\d\d:\d\d", row["ELAPSED"]) and row["NI"] == "0" and row["PGID"] == "1" and row["RUSER"] == "alice"
+
+
+def test_top_with_options_of_ps(kelp, probe):
+    kelp.ok("run", "-dt", "--name", "c", probe, "probe", "pause")
+    pid = str(kelp.state("c")["Pid"])
+    assert kelp.ok("top", "c", "-ef").splitlines()[0] == kelp.ok("top", "c").splitlines()[0]
+    assert kelp.ok("top", "c", "aux").splitlines()[0].split() == "USER PID %CPU %MEM VSZ RSS TTY STAT START TIME COMMAND".split()
+    assert table(kelp.ok("top", "c", "-e"))[0]["CMD"] == "probe" and table(kelp.ok("top", "c", "-e"))[0]["TTY"].startswith("pts/")
+    assert table(kelp.ok("top", "c", "-eo", "pid,comm")) == [{"PID": pid, "COMMAND": "probe"}]
+    assert table(kelp.ok("top", "c", "-opid", "-o", "user")) == [{"PID": pid, "USER": "root"}]
+    kelp.fails("top", "c", "-Z", code=125, match="ps is not run")
+    kelp.fails("top", "c", "-o", code=125, match="wants columns")
+    kelp.fails("top", "c", "nosuch", code=125, match="unknown column 'nosuch'")
+    kelp.ok("kill", "c")
+    wait_for(lambda: not kelp.state("c")["Running"])
+    kelp.fails("top", "c", code=125, match="is not running")
+
+
+def test_top_shows_exec_sessions_and_only_its_own(kelp, probe):
+    kelp.ok("run", "-d", "--name", "other", probe, "probe", "pause")
+    for args in (("--name", "c"), ("--name", "d", "--pid", "host"), ("--name", "e", "--pid", "container:other")):
+        kelp.ok("run", "-d", *args, probe, "probe", "seq", "fork", "1", "--", "pause")
+        kelp.ok("exec", "-d", args[1], "probe", "pause")
+        wait_for(lambda name=args[1]: len(table(kelp.ok("top", name))) == 3, what=f"three processes of {args[1]}")
+        assert str(kelp.state(args[1])["Pid"]) in {row["PID"] for row in table(kelp.ok("top", args[1]))}
+
+
+def test_top_of_hostile_processes(kelp, busybox):
+    """Names and accounts that would drive the terminal or break lines."""
+    kelp.ok("run", "-d", "--name", "c", busybox, "sh", "-c",
+            r"""printf 'e\033[31mvil:x:0:0::/:/bin/sh\n' > /etc/passwd; rm -f /etc/group; mkfifo /etc/group
+            printf '#!/bin/sh\nwhile :; do sleep 0.1; done\n' > "/tmp/a)) R 1"; chmod 755 "/tmp/a)) R 1"
+            echo ready; exec "/tmp/a)) R 1" "$(printf 'x\033]0;t\007\ny')" """)
+    wait_for(lambda: "))" in kelp.ok("top", "c", "args"))
+    out = kelp.ok("top", "c", "user,comm,group,state,args")
+    assert "\033" not in out and "\007" not in out
+    rows = out.splitlines()
+    assert 2 <= len(rows) <= 3, "the newline in an argument is no new line"
+    assert "e\\x1b[31mvil" in rows[1] and "a)) R 1" in rows[1] and "\\x1b]0;t\\x07\\x0ay" in rows[1]
+    assert " 0 " in rows[1], "a group without a file is a number"
