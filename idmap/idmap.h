@@ -39,6 +39,7 @@ struct idmap_userns {
         int fd; /* nsfs descriptor of U, usable with setns(CLONE_NEWUSER) */
         enum idmap_tier tier;
         struct id_map uid, gid;
+        bool inside;  /* we are in it already */
         char *why;    /* why the tier is not full, in words; NULL when full */
         char *remedy; /* what can be done about it, as a hint; NULL when full */
 };
@@ -49,6 +50,9 @@ struct idmap_userns *idmap_userns_free(struct idmap_userns *u);
 DEFINE_CLEANUP(struct idmap_userns *, idmap_userns_free);
 /* setns into U: afterwards we are uid 0 there with all capabilities (the kuid is still the caller's), dumpable again. */
 int idmap_userns_enter(const struct idmap_userns *u, struct err **reterr);
+/* What says so to Kelp's commands in `kelp unshare`, in the environment: the mark of the namespace that we are in. Caller owns; NULL: *reterr. */
+#define IDMAP_INSIDE_ENV "KELP_UNSHARE"
+char *idmap_inside_mark(struct err **reterr);
 /* Ends the idle holder now (tests, "kelp system"). Running containers keep their own namespaces. */
 int idmap_holder_stop(const struct dirs *dirs, struct err **reterr);
 

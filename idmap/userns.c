@@ -102,6 +102,46 @@ static int look(const struct dirs *dirs, struct idmap_userns **ret, struct err *
         return 0;
 }
 
+/* ---- inside ---- */
+
+char *idmap_inside_mark(struct err **reterr)
+{
+        char *name = holder_ns_name(AT_FDCWD, "/proc/self/ns/user");
+
+        if (!name)
+                (void)err_sys(reterr, errno, "look at our user namespace");
+        return name;
+}
+
+static int read_own_map(const char *path, struct id_map *ret, struct err **reterr)
+{
+        AUTO_FREE char *text = NULL;
+        int r = io_read_file(AT_FDCWD, path, HOLDER_FILE_MAX, &text, NULL, reterr);
+
+        return r < 0 ? r : id_map_parse(text, ret, reterr);
+}
+
+/* In `kelp unshare` the namespace is there as long as we are, holder or none. Read from inside, its maps lead to the caller's namespace. */
+static bool look_around(struct idmap_userns **ret)
+{
+        AUTO(idmap_userns_freep) struct idmap_userns *u = NULL;
+        const char *mark = getenv(IDMAP_INSIDE_ENV);
+        AUTO_FREE char *here = mark ? idmap_inside_mark(NULL) : NULL;
+
+        /* A mark that was handed on to another namespace, a container's say, means nothing there. */
+        if (!here || strcmp(here, mark) != 0)
+                return false;
+        u = xnew(struct idmap_userns);
+        u->inside = true;
+        u->fd = open("/proc/self/ns/user", O_RDONLY | O_CLOEXEC);
+        if (u->fd < 0 || read_own_map("/proc/self/uid_map", &u->uid, NULL) < 0 ||
+            read_own_map("/proc/self/gid_map", &u->gid, NULL) < 0)
+                return false;
+        u->tier = idmap_tier_of(&u->uid, &u->gid);
+        *ret = TAKE_PTR(u);
+        return true;
+}
+
 /* ---- start ---- */
 
 /* What the helper needs, and no more: its environment stays readable as long as the holder lives. */
@@ -202,7 +242,7 @@ int idmap_userns_open(const struct dirs *dirs, struct idmap_userns **ret, struct
         AUTO_ERR struct err *first = NULL;
         int r;
 
-        if (look(dirs, ret, NULL) == 0)
+        if (look_around(ret) || look(dirs, ret, NULL) == 0)
                 return 0;
         r = start(dirs, ret, &first);
         /* Killed, or the ranges changed, between its making and our look: once more, not for ever. */
@@ -220,7 +260,7 @@ int idmap_userns_open(const struct dirs *dirs, struct idmap_userns **ret, struct
 
 int idmap_userns_enter(const struct idmap_userns *u, struct err **reterr)
 {
-        int r = sys_setns(u->fd, CLONE_NEWUSER);
+        int r = u->inside ? 0 : sys_setns(u->fd, CLONE_NEWUSER);
 
         if (r < 0)
                 return err_sys(reterr, -r, "enter the user namespace");

@@ -40,11 +40,15 @@ const struct verb *const verbs_container[] = {
 };
 
 const struct verb *const verbs_system[] = {
-    &verb_volume_create, &verb_volume_exists,  &verb_volume_export,
-    &verb_volume_import, &verb_volume_inspect, &verb_volume_ls,
-    &verb_volume_prune,  &verb_volume_rm,      &verb_secret_create,
-    &verb_secret_exists, &verb_secret_inspect, &verb_secret_ls,
-    &verb_secret_rm,     &verb_system_df,      &verb_system_prune,
-    &verb_events,        &verb_info,           &verb_doctor,
-    &verb_version,       &verb_completion,     NULL,
+    &verb_volume_create,  &verb_volume_exists,
+    &verb_volume_export,  &verb_volume_import,
+    &verb_volume_inspect, &verb_volume_ls,
+    &verb_volume_prune,   &verb_volume_rm,
+    &verb_secret_create,  &verb_secret_exists,
+    &verb_secret_inspect, &verb_secret_ls,
+    &verb_secret_rm,      &verb_system_df,
+    &verb_system_prune,   &verb_events,
+    &verb_info,           &verb_doctor,
+    &verb_unshare,        &verb_version,
+    &verb_completion,     NULL,
 };

@@ -14,6 +14,7 @@ extern const struct verb verb_secret_create, verb_secret_exists, verb_secret_ins
     verb_secret_ls, verb_secret_rm;
 extern const struct verb verb_pod_create, verb_pod_exists, verb_pod_inspect, verb_pod_kill,
     verb_pod_prune, verb_pod_ps, verb_pod_restart, verb_pod_rm, verb_pod_start, verb_pod_stop;
-extern const struct verb verb_events, verb_info, verb_doctor, verb_version, verb_completion;
+extern const struct verb verb_events, verb_info, verb_doctor, verb_unshare, verb_version,
+    verb_completion;
 extern const struct verb verb_history, verb_images, verb_image_inspect, verb_image_prune,
     verb_import, verb_load, verb_rmi, verb_save, verb_tag;

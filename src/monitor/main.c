@@ -22,7 +22,7 @@ static int usage(void)
 {
         (void)fprintf(stderr,
                       "kelp-monitor is started by kelp: run|exec|pause ROOT ID, lend ROOT ID "
-                      "read|write, remove ROOT NAME…, usage ROOT PATH…\n");
+                      "read|write, remove ROOT NAME…, usage ROOT PATH…, unshare ROOT COMMAND…\n");
         return 125;
 }
 
@@ -96,6 +96,8 @@ int main(int argc, char **argv)
 
         if (argc < 4)
                 return usage();
+        if (strcmp(argv[1], "unshare") == 0) /* everything of the caller's stays as it is */
+                return monitor_unshare(argv[2], argv + 3);
         prefault_program();
         settle_down();
         if (strcmp(argv[1], "run") == 0) {

@@ -37,6 +37,8 @@ int monitor_run(struct run_args *a);
 int monitor_exec(const char *root, const char *id, struct preserve *preserve);
 int monitor_remove(const char *root, char *const *names);
 int monitor_pause(const char *root, const char *id);
+/* Becomes @command inside U; its errors are printed as kelp's. */
+int monitor_unshare(const char *root, char *const *command);
 int monitor_lend(const char *root, const char *id, bool write);
 /* Prints the bytes on disk of every path below the data root, a line each. */
 int monitor_usage(const char *root, char *const *paths);
