@@ -156,6 +156,11 @@ struct monitor_spawn {
 int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err **reterr);
 void container_io_close(struct container_io *io);
 
+/* ---- log_tag.c ---- */
+/* The log option "tag" is a template over ID FullID Name FullName ImageID ImageFullID ImageName Command DaemonName. ERR_USAGE. */
+int log_tag_check(const char *tag, struct err **reterr);
+int log_tag_expand(const struct container *c, const char *tag, char **ret, struct err **reterr);
+
 /* ---- inspect_*.c ---- */
 /* Docker's HostConfig and Config, every field present: the defaults, then what was asked; and what Docker had in other places
  * before. Caller owns. */

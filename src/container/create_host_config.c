@@ -109,6 +109,8 @@ static int add_log(const struct run_options *o, struct json_object *host, struct
 
         if (r >= 0)
                 r = log_options_parse(driver, o->log_opts.v, &parsed, reterr);
+        if (r >= 0 && parsed.tag)
+                r = log_tag_check(parsed.tag, reterr);
         log_options_release(&parsed);
         if (r < 0)
                 return r;

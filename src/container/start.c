@@ -157,26 +157,39 @@ int monitor_spawn(struct monitor_spawn *m, struct container_io *ret, struct err 
         return 0;
 }
 
-static void add_log_options(struct strv *argv, const struct json_at *host)
+static int add_log_options(struct strv *argv, const struct container *c, const struct json_at *host,
+                           struct err **reterr)
 {
         struct json_at log = json_key(host, "LogConfig"), config;
         const char *type = NULL;
 
         if (!log.obj || json_opt_string(&log, "Type", &type, NULL) < 0 || !type)
-                return;
+                return 0;
         strv_addf(argv, "--log-driver=%s", type);
         config = json_key(&log, "Config");
         if (!config.obj || !json_object_is_type(config.obj, json_type_object))
-                return;
+                return 0;
         for (struct json_object_iterator i = json_object_iter_begin(config.obj),
                                          end = json_object_iter_end(config.obj);
-             !json_object_iter_equal(&i, &end); json_object_iter_next(&i))
-                strv_addf(argv, "--log-opt=%s=%s", json_object_iter_peek_name(&i),
-                          json_object_get_string(json_object_iter_peek_value(&i)));
+             !json_object_iter_equal(&i, &end); json_object_iter_next(&i)) {
+                const char *key = json_object_iter_peek_name(&i);
+                const char *value = json_object_get_string(json_object_iter_peek_value(&i));
+                AUTO_FREE char *tag = NULL;
+
+                if (strcmp(key, "tag") == 0) {
+                        int r = log_tag_expand(c, value, &tag, reterr);
+
+                        if (r < 0)
+                                return r;
+                        value = tag;
+                }
+                strv_addf(argv, "--log-opt=%s=%s", key, value);
+        }
+        return 0;
 }
 
-static void add_options(struct strv *argv, const struct container *c, bool end_pod,
-                        const struct container_start_opts *o)
+static int add_options(struct strv *argv, const struct container *c, bool end_pod,
+                       const struct container_start_opts *o, struct err **reterr)
 {
         struct json_at root = json_root(c->config, CONFIG_FILE);
         struct json_at host = container_host_config(&root), config = json_key(&root, "Config");
@@ -199,8 +212,7 @@ static void add_options(struct strv *argv, const struct container *c, bool end_p
         }
         if (o->rows && o->cols)
                 strv_addf(argv, "--size=%ux%u", o->rows, o->cols);
-        if (host.obj)
-                add_log_options(argv, &host);
+        return host.obj ? add_log_options(argv, c, &host, reterr) : 0;
 }
 
 /* *ret_end: the pod ends with its last member. */
@@ -286,10 +298,11 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
         strv_add(&m.argv, "run");
         strv_add(&m.argv, d->root);
         strv_add(&m.argv, c->id);
-        add_options(&m.argv, c, end_pod, o);
-        if (o->attach)
+        r = add_options(&m.argv, c, end_pod, o, reterr);
+        if (r >= 0 && o->attach)
                 container_event(d, c, "attach", NULL);
-        r = monitor_spawn(&m, ret, reterr);
+        if (r >= 0)
+                r = monitor_spawn(&m, ret, reterr);
         strv_release(&m.argv);
         return r < 0 ? err_wrap(reterr, r, "start container '%s'", c->name) : 0;
 }

@@ -108,7 +108,7 @@ def test_options_behind_the_image_are_explained(kelp, probe):
     assert "hint" not in kelp.fails("run", "--rm", probe, "nosuch", code=127).err
     kelp.ok("run", "-d", "--name", "c", probe, "pause")
     kelp.fails("exec", "c", "-it", "sh", code=127, match="hint: options come before the container")
-    kelp.fails("start", "-a", "c", code=125, match="hint: 'kelp logs -f c'")
+    kelp.fails("start", "-a", "c", code=125, match="hint: 'kelp attach c'")
     kelp.fails("run", "--name", "c", probe, "true", code=125, match="hint: .*kelp rm c")
     kelp.ok("rm", "-f", "-t", "0", "c")
     kelp.ok("create", "--name", "c", probe, "true")

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -622,3 +623,18 @@ def test_keep_id_has_a_name(kelp, busybox_tar, busybox):
     # who names a user himself, or mounts a file, gets the image's or his own
     assert "alice" not in sh(kelp, "named", script, "--userns", "keep-id", "-u", "0", env={"USER": "alice"}).out
     kelp.ok("rmi", "named")
+
+
+def test_log_tag_is_a_template(kelp, busybox):
+    tag = "{{.Name}}/{{.ID}} {{upper .ImageName}} {{.Command}}"
+    kelp.ok("run", "--name", "tagged", "--log-opt", f"tag={tag}", busybox, "echo", "line")
+    c = kelp.json("inspect", "tagged")[0]
+    assert c["HostConfig"]["LogConfig"]["Config"]["tag"] == tag
+    entry = json.loads(pathlib.Path(c["LogPath"]).read_text())
+    assert entry["attrs"]["tag"] == f"tagged/{c['Id'][:12]} BUSYBOX echo line"
+    kelp.ok("rename", "tagged", "other")
+    kelp.ok("start", "-a", "other")
+    assert json.loads(pathlib.Path(c["LogPath"]).read_text().splitlines()[1])["attrs"]["tag"].startswith("other/")
+    kelp.fails("run", "--log-opt", "tag={{.Name", busybox, "true", code=125, match="log option tag: template: 1:")
+    kelp.fails("run", "--rm", "--log-opt", "tag={{.Nope}}", busybox, "true", code=125, match="log option tag: template: .*Nope")
+    assert kelp.ok("ps", "-aq").count("\n") == 0
