@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/io.h"
 #include "base/parse.h"
+#include "cli/glob.h"
 #include "cli/run_args.h"
 #include "image/accounts.h"
 #include "image/platform.h"
@@ -328,6 +329,42 @@ static int check_files(struct run_options *o, struct err **reterr)
         return r;
 }
 
+/* A pattern stands for every device that it matches, under its own name. */
+static int expand_device(const char *value, struct strv *to, struct err **reterr)
+{
+        size_t n = strcspn(value, ":"), base;
+        AUTO_FREE char *path = xstrndup(value, n);
+        AUTO_STRV matches = {0};
+
+        if (path[0] != '/' || !strpbrk(path, "*?[")) {
+                strv_add(to, value);
+                return 0;
+        }
+        if (str_starts(value + n, ":/"))
+                return err_new(reterr, ERR_USAGE,
+                               "option '--device': '%s': several devices cannot have one name",
+                               value);
+        (void)glob_expand(path, &matches, &base);
+        if (matches.n == 0)
+                return err_new(reterr, ERR_NOT_FOUND, "option '--device': nothing matches '%s'",
+                               path);
+        for (size_t i = 0; i < matches.n; i++)
+                strv_addf(to, "%s%s", matches.v[i], value + n);
+        return 0;
+}
+
+static int expand_devices(struct run_options *o, struct err **reterr)
+{
+        struct strv all = {0};
+        int r = 0;
+
+        for (size_t i = 0; i < o->devices.n && r >= 0; i++)
+                r = expand_device(o->devices.v[i], &all, reterr);
+        strv_release(&o->devices);
+        o->devices = all;
+        return r;
+}
+
 int run_opts_finish(struct run_args *a, struct err **reterr)
 {
         int r = finish_env(a, reterr);
@@ -336,5 +373,7 @@ int run_opts_finish(struct run_args *a, struct err **reterr)
                 r = finish_platform(a, reterr);
         if (r >= 0)
                 r = check_oom_score(a->options, reterr);
+        if (r >= 0)
+                r = expand_devices(a->options, reterr);
         return r < 0 ? r : check_files(a->options, reterr);
 }

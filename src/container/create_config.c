@@ -39,7 +39,7 @@ static void add_volumes(const struct creation *k, struct json_object *c)
         for (size_t i = 0; i < k->o->n_mounts; i++) {
                 const struct run_mount *m = &k->o->mounts[i];
 
-                if (m->type == RUN_MOUNT_VOLUME && m->create_source && !m->source &&
+                if (m->type == RUN_MOUNT_VOLUME && !m->csv && !m->source &&
                     !strv_contains(&volumes, m->target))
                         strv_add(&volumes, m->target);
         }

@@ -50,26 +50,72 @@ static struct json_object *sub(struct json_object *o, const char *key, bool list
         return list ? json_array(o, key) : json_object(o, key);
 }
 
+static void add_volume_options(struct json_object *o, const struct run_mount *m)
+{
+        struct json_object *to;
+
+        if (!m->no_copy && !m->subpath && m->volume_labels.n == 0 && m->volume_options.n == 0)
+                return;
+        to = json_object(o, "VolumeOptions");
+        if (m->no_copy)
+                json_add_bool(to, "NoCopy", true);
+        if (m->subpath)
+                json_add_string(to, "Subpath", m->subpath);
+        if (m->volume_labels.n)
+                json_add_pairs(json_object(to, "Labels"), &m->volume_labels);
+        if (m->volume_options.n)
+                json_add_pairs(json_object(json_object(to, "DriverConfig"), "Options"),
+                               &m->volume_options);
+}
+
+static void add_bind_options(struct json_object *o, const struct run_mount *m)
+{
+        static const char *const propagations[] = {"private", "rprivate", "slave",
+                                                   "rslave",  "shared",   "rshared"};
+        const struct {
+                const char *key;
+                bool on;
+        } flags[] = {{"NonRecursive", strv_contains(&m->options, "bind")},
+                     {"CreateMountpoint", m->create_source},
+                     {"ReadOnlyNonRecursive", m->writable_below},
+                     {"ReadOnlyForceRecursive", strv_contains(&m->options, "rro")}};
+
+        for (size_t i = 0; i < ARRAY_SIZE(propagations); i++) {
+                if (strv_contains(&m->options, propagations[i]))
+                        json_add_string(sub(o, "BindOptions", false), "Propagation",
+                                        propagations[i]);
+        }
+        for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+                if (flags[i].on)
+                        json_add_bool(sub(o, "BindOptions", false), flags[i].key, true);
+        }
+}
+
+static void add_tmpfs_options(struct json_object *o, const struct run_mount *m)
+{
+        for (size_t i = 0; i < m->options.n; i++) {
+                const char *option = m->options.v[i];
+                uint64_t size;
+                uint32_t mode;
+
+                if (str_starts(option, "size=") && parse_u64(option + 5, &size) == 0)
+                        json_add_uint(sub(o, "TmpfsOptions", false), "SizeBytes", size);
+                else if (str_starts(option, "mode=") && parse_octal_mode(option + 5, &mode) == 0)
+                        json_add_uint(sub(o, "TmpfsOptions", false), "Mode", mode);
+        }
+}
+
 /* Docker's VolumeOptions, BindOptions … of --mount. */
 static void add_mount_options(struct json_object *o, const struct run_mount *m)
 {
-        struct json_object *sub;
-
-        if (m->type == RUN_MOUNT_IMAGE && m->subpath) {
+        if (m->type == RUN_MOUNT_IMAGE && m->subpath)
                 json_add_string(json_object(o, "ImageOptions"), "Subpath", m->subpath);
-        } else if (m->type == RUN_MOUNT_VOLUME &&
-                   (m->no_copy || m->subpath || m->volume_labels.n || m->volume_options.n)) {
-                sub = json_object(o, "VolumeOptions");
-                if (m->no_copy)
-                        json_add_bool(sub, "NoCopy", true);
-                if (m->subpath)
-                        json_add_string(sub, "Subpath", m->subpath);
-                if (m->volume_labels.n)
-                        json_add_pairs(json_object(sub, "Labels"), &m->volume_labels);
-                if (m->volume_options.n)
-                        json_add_pairs(json_object(json_object(sub, "DriverConfig"), "Options"),
-                                       &m->volume_options);
-        }
+        else if (m->type == RUN_MOUNT_VOLUME)
+                add_volume_options(o, m);
+        else if (m->type == RUN_MOUNT_BIND)
+                add_bind_options(o, m);
+        else if (m->type == RUN_MOUNT_TMPFS)
+                add_tmpfs_options(o, m);
 }
 
 /* -v appears in Binds, --mount in Mounts, --tmpfs in Tmpfs, as with Docker. Anonymous volumes of -v are in Config.Volumes there. */
@@ -78,12 +124,12 @@ static void add_mount(struct json_object *host, const struct run_mount *m)
         AUTO_FREE char *text = NULL;
         struct json_object *o;
 
-        if (m->type == RUN_MOUNT_TMPFS) {
+        if (m->type == RUN_MOUNT_TMPFS && !m->csv) {
                 text = joined(&m->options);
                 json_add_string(sub(host, "Tmpfs", false), m->target, text);
                 return;
         }
-        if (m->create_source) { /* -v */
+        if (!m->csv) { /* -v */
                 if (!m->source)
                         return;
                 text = container_bind_text(m);
@@ -92,7 +138,7 @@ static void add_mount(struct json_object *host, const struct run_mount *m)
         }
         o = json_object_new_object();
         json_add_string(o, "Type", run_mount_type_name(m->type));
-        json_add_string(o, "Source", m->source);
+        json_add_string(o, "Source", m->source ? m->source : "");
         json_add_string(o, "Target", m->target);
         if (strv_contains(&m->options, "ro"))
                 json_add_bool(o, "ReadOnly", true);

@@ -387,7 +387,7 @@ int run_csv_split(const char *what, const char *value, struct strv *ret, struct 
 
 int run_mount_parse_mount(const char *value, struct run_mount *ret, struct err **reterr)
 {
-        AUTO(run_mount_release) struct run_mount m = {.type = RUN_MOUNT_VOLUME};
+        AUTO(run_mount_release) struct run_mount m = {.type = RUN_MOUNT_VOLUME, .csv = true};
         struct mount_parse p = {.value = value, .m = &m};
         AUTO_STRV parts = {0};
         int r = run_csv_split("mount", value, &parts, reterr);

@@ -26,6 +26,7 @@ struct run_mount {
         char *subpath;      /* VOLUME, IMAGE: this below the source, without leaving it */
         char *upper, *work; /* .overlay: the user's own directories for what is changed */
         struct strv volume_options, volume_labels; /* "k=v", for a volume that is made */
+        bool csv;                                  /* written as --mount, not as -v or --tmpfs */
         bool create_source;  /* -v: make a missing host directory; --mount: an error */
         bool writable_below; /* bind-recursive=writable: "ro" is for the topmost mount only */
         bool no_copy;        /* VOLUME: not filled with what the image has there */

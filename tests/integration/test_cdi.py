@@ -111,3 +111,12 @@ def test_a_directory_of_devices(kelp, busybox):
     """Docker takes a directory as all devices in it."""
     out = kelp.ok("run", "--rm", "--device", "/dev/net", busybox, "ls", "/dev/net") if os.path.exists("/dev/net/tun") else "tun"
     assert "tun" in out
+
+
+def test_devices_by_pattern(kelp, busybox):
+    out = kelp.ok("run", "--rm", "--device", "/dev/tty[01]:rw", busybox, "ls", "/dev") if os.path.exists("/dev/tty1") else "tty0 tty1"
+    assert {"tty0", "tty1"} <= set(out.split()) and "tty2" not in out.split()
+    c = kelp.ok("create", "--device", "/dev/nul?", busybox, "true")
+    assert [d["PathInContainer"] for d in kelp.json("inspect", c)[0]["HostConfig"]["Devices"]] == ["/dev/null"]
+    kelp.fails("create", "--device", "/dev/nosuch*", busybox, "true", code=125, match="nothing matches '/dev/nosuch")
+    kelp.fails("create", "--device", "/dev/nul?:/dev/x", busybox, "true", code=125, match="cannot have one name")

@@ -143,3 +143,19 @@ def test_types(kelp, probe):
     kelp.fails("inspect", "--type", "container", "vol", code=1, match="no such container")
     result = kelp.fails("inspect", "no/such:1", code=1, match="no such container, image or volume: no/such:1")
     assert json.loads(result.out) == []
+
+
+def test_mounts_as_they_were_asked(kelp, probe):
+    def host(*options):
+        kelp.ok("create", "--replace", "--name", "c", *options, probe, "true")
+        return kelp.json("inspect", "c")[0]["HostConfig"]
+    w = str(kelp.work)
+    got = host("-v", f"{w}:/v:ro", "--tmpfs", "/t:size=1m", "--mount", "type=tmpfs,dst=/m,tmpfs-size=2m,tmpfs-mode=1770", "--mount",
+               f"type=bind,src={w},dst=/b,bind-propagation=rslave,bind-recursive=disabled", "--mount",
+               f"type=bind,src={w}/new,dst=/n,bind-create-src", "--mount", "type=volume,src=vol,dst=/vol,volume-nocopy")
+    assert got["Binds"] == [f"{w}:/v:ro"] and list(got["Tmpfs"]) == ["/t"]
+    assert {m["Target"]: m for m in got["Mounts"]} == {
+        "/m": {"Type": "tmpfs", "Source": "", "Target": "/m", "TmpfsOptions": {"SizeBytes": 2 << 20, "Mode": 0o1770}},
+        "/b": {"Type": "bind", "Source": w, "Target": "/b", "BindOptions": {"Propagation": "rslave", "NonRecursive": True}},
+        "/n": {"Type": "bind", "Source": w + "/new", "Target": "/n", "BindOptions": {"CreateMountpoint": True}},
+        "/vol": {"Type": "volume", "Source": "vol", "Target": "/vol", "VolumeOptions": {"NoCopy": True}}}
