@@ -39,7 +39,6 @@ static const struct opt_section run_sections[] = {
         "host's"
 #define NO_LIMITS "this version sets no limits but --ulimit, --shm-size and the size of a --tmpfs"
 #define NO_FETCH  "this version fetches no images: 'kelp load' and 'kelp import' add them from files"
-#define NO_HEALTH "this version runs no health checks"
 static const struct opt_absent run_absent[] = {
     {"publish", 'p', NO_PORTS},
     {"publish-all", 'P', NO_PORTS},
@@ -52,10 +51,6 @@ static const struct opt_absent run_absent[] = {
     {"cpuset-cpus", 0, NO_LIMITS},
     {"pids-limit", 0, NO_LIMITS},
     {"pull", 0, NO_FETCH},
-    {"health-cmd", 0, NO_HEALTH},
-    {"health-interval", 0, NO_HEALTH},
-    {"health-retries", 0, NO_HEALTH},
-    {"health-timeout", 0, NO_HEALTH},
     {0},
 };
 

@@ -26,6 +26,7 @@ const struct verb *const verbs_container[] = {
     &verb_port,
     &verb_container_inspect,
     &verb_container_prune,
+    &verb_healthcheck_run,
     &verb_pod_create,
     &verb_pod_ps,
     &verb_pod_inspect,

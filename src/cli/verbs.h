@@ -5,7 +5,7 @@
 
 extern const struct verb verb_run_container, verb_create, verb_start, verb_stop, verb_restart,
     verb_kill, verb_rm, verb_ps, verb_exec, verb_attach, verb_logs, verb_wait, verb_inspect,
-    verb_container_inspect, verb_rename, verb_update;
+    verb_container_inspect, verb_rename, verb_update, verb_healthcheck_run;
 extern const struct verb verb_commit, verb_cp, verb_diff, verb_export, verb_port, verb_top;
 extern const struct verb verb_container_prune, verb_system_df, verb_system_prune;
 extern const struct verb verb_volume_create, verb_volume_exists, verb_volume_export,

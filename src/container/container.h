@@ -45,6 +45,8 @@ struct container {
         struct process_id monitor;
         int exit_code;
         bool oom_killed;
+        char *
+            health; /* "starting", "healthy", "unhealthy" of one that runs; NULL: it is not checked */
         bool stopped;      /* by a command, since it was started */
         uint64_t restarts; /* by its policy; the one that is waited for counts */
         int last_code;     /* how the run before this one ended */
@@ -132,6 +134,9 @@ int containers_prune(const struct dirs *d, char *const *filters, struct strv *re
 /* At any time, running or not. ERR_EXISTS: another container has that name. */
 int container_rename(const struct dirs *d, struct container *c, const char *name,
                      struct err **reterr);
+
+/* Has its monitor check its health now, and waits for the result: 0 healthy, 1 not. ERR_UNSUPPORTED: nothing says how. */
+int container_check_health(const struct dirs *d, struct container *c, struct err **reterr);
 
 struct restart_policy;
 /* Gives it another restart policy, at any time: it holds from the next end on. */

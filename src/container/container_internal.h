@@ -45,6 +45,9 @@ int container_load(const struct dirs *d, int dir_fd, const char *id, struct cont
                    struct err **reterr);
 /* The records and the lock again: what may have changed since. */
 int container_refresh(const struct dirs *d, int dir_fd, struct container *c, struct err **reterr);
+/* health.c: what its health checks have found, and the status alone; NULL when it is not checked. Caller owns. */
+struct json_object *container_health(int dir_fd);
+char *container_health_status(int dir_fd);
 /* False: certainly not running, and nothing of it is left to be settled. Reads no JSON. */
 bool container_may_run(int dir_fd);
 /* containers/<id>, opened when the caller's container came from a listing. */

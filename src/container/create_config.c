@@ -10,6 +10,7 @@
 #include "container/container_internal.h"
 #include "image/store.h"
 #include "logs/logs.h"
+#include "spec/health.h"
 #include "volume/volume.h"
 
 #include <string.h>
@@ -96,20 +97,6 @@ static void add_stop(struct creation *k, struct json_object *c)
                 json_add_int(c, "StopTimeout", k->o->stop_timeout);
 }
 
-static void add_health(struct creation *k, struct json_object *c)
-{
-        struct json_object *health = NULL;
-
-        if (k->o->no_healthcheck) {
-                (void)json_object_array_add(json_array(json_object(c, "Healthcheck"), "Test"),
-                                            json_object_new_string("NONE"));
-        } else if (k->config.healthcheck_json &&
-                   json_parse(k->config.healthcheck_json, strlen(k->config.healthcheck_json),
-                              "Healthcheck", &health, NULL) >= 0) {
-                (void)json_object_object_add(c, "Healthcheck", health);
-        }
-}
-
 /* The monitor tells of the container's life, and reads no more than the spec for it. */
 static void keep_for_events(struct creation *k, struct json_object *labels)
 {
@@ -139,7 +126,6 @@ static void add_config(struct creation *k, struct json_object *c)
         json_add_bool(c, "StdinOnce", o->interactive && attaches(o, "stdin"));
         add_env(k, c);
         add_command(k, c);
-        add_health(k, c);
         json_add_string(c, "Image", o->image ? o->image : "");
         add_volumes(k, c);
         json_add_string(c, "WorkingDir",
@@ -268,7 +254,9 @@ int creation_config(struct creation *k, struct err **reterr)
         add_process(k, doc);
         json_add_string(doc, "Driver", k->driver ? k->driver : "");
         add_config(k, json_object(doc, "Config"));
-        r = creation_host_config(k, json_object(doc, "HostConfig"), reterr);
+        r = health_to_config(k->o, k->config.healthcheck_json, json_object(doc, "Config"), reterr);
+        if (r >= 0)
+                r = creation_host_config(k, json_object(doc, "HostConfig"), reterr);
         if (r < 0)
                 return r;
         add_mounts(k, json_array(doc, "Mounts"));

@@ -393,7 +393,7 @@ static bool match_one(enum filter_key key, struct container *c, const char *want
         case FILTER_VOLUME:
                 return match_volume(c, want);
         case FILTER_HEALTH:
-                return strcmp(want, "none") == 0; /* no checks are run */
+                return strcmp(want, c->health ? c->health : "none") == 0;
         case FILTER_ISOLATION:
                 return strcmp(want, "default") == 0; /* the others are words of another system */
         case FILTER_IS_TASK:

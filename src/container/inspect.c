@@ -25,6 +25,7 @@ static const char *time_text(int64_t ns, char buf[CLOCK_RFC3339_MAX])
 
 static void add_state(const struct container *c, struct json_object *o)
 {
+        struct json_object *health = container_health(c->dir_fd);
         struct json_object *s = json_object(o, "State");
         bool running = c->status == CONTAINER_RUNNING;
         char time[CLOCK_RFC3339_MAX];
@@ -41,6 +42,8 @@ static void add_state(const struct container *c, struct json_object *o)
         json_add_string(s, "Error", c->error ? c->error : "");
         json_add_string(s, "StartedAt", time_text(c->started_ns, time));
         json_add_string(s, "FinishedAt", time_text(c->finished_ns, time));
+        if (health)
+                (void)json_object_object_add(s, "Health", health);
 }
 
 static void copy_key_as(struct json_object *to, const char *key, struct json_object *from,

@@ -7,6 +7,7 @@
 #include "container/container_internal.h"
 #include "container/pod.h"
 #include "monitor/protocol.h"
+#include "spec/health.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -188,6 +189,15 @@ static int add_log_options(struct strv *argv, const struct container *c, const s
         return 0;
 }
 
+static bool has_health_check(const struct container *c)
+{
+        struct health_check check;
+        bool has = health_check_from_config(c->config, &check);
+
+        health_check_release(&check);
+        return has;
+}
+
 static int add_options(struct strv *argv, const struct container *c, bool end_pod,
                        const struct container_start_opts *o, struct err **reterr)
 {
@@ -202,6 +212,8 @@ static int add_options(struct strv *argv, const struct container *c, bool end_po
                 strv_addf(argv, "--end-pod=%s", c->pod_id);
         if (container_auto_remove(c))
                 strv_add(argv, "--rm");
+        if (has_health_check(c))
+                strv_add(argv, "--health");
         if (config.obj && json_opt_bool(&config, "StdinOnce", &once, NULL) >= 0 && once)
                 strv_add(argv, "--stdin-once");
         if (json_opt_string(&root, "PidFile", &pidfile, NULL) >= 0 && pidfile)

@@ -58,6 +58,7 @@ struct container *container_free(struct container *c)
         free(c->image_name);
         free(c->image_id);
         free(c->error);
+        free(c->health);
         c->config = json_unref(c->config);
         free(c->config_text);
         (void)fd_close(c->dir_fd);
@@ -253,6 +254,8 @@ static void facts_apply(const struct facts *f, struct container *c)
         c->oom_killed = false;
         c->restarts = f->have_run ? f->run.restarts : 0;
         c->stopped = f->stopped;
+        free(c->health);
+        c->health = NULL;
         c->last_code = f->have_run ? f->run.last_code : 0;
         free(c->error);
         c->error = NULL;
@@ -300,6 +303,8 @@ int container_refresh(const struct dirs *d, int dir_fd, struct container *c, str
                 facts_read(dir_fd, &f);
         }
         facts_apply(&f, c);
+        if (c->status == CONTAINER_RUNNING)
+                c->health = container_health_status(dir_fd);
         exit_record_release(&f.exit);
         if (r > 0)
                 return err_new(reterr, ERR_NOT_FOUND, "no such container: %s", c->id);

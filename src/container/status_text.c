@@ -3,13 +3,19 @@
 #include "base/clock.h"
 #include "container/container_internal.h"
 
+#include <string.h>
+
 char *container_status_text(const struct container *c, int64_t now_ns)
 {
         char ago[64];
 
         switch (c->status) {
         case CONTAINER_RUNNING:
-                return xasprintf("Up %s", clock_human(now_ns - c->started_ns, ago, sizeof(ago)));
+                clock_human(now_ns - c->started_ns, ago, sizeof(ago));
+                if (!c->health)
+                        return xasprintf("Up %s", ago);
+                return xasprintf("Up %s (%s%s)", ago,
+                                 strcmp(c->health, "starting") == 0 ? "health: " : "", c->health);
         case CONTAINER_PAUSED:
                 return xasprintf("Up %s (Paused)",
                                  clock_human(now_ns - c->started_ns, ago, sizeof(ago)));

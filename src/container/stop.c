@@ -17,6 +17,7 @@
 #include "base/sys.h"
 #include "container/container_internal.h"
 #include "monitor/record.h"
+#include "spec/health.h"
 #include "spec/restart_policy.h"
 
 #include <errno.h>
@@ -47,13 +48,24 @@ static void tell_of_signal(const struct dirs *d, struct container *c, int sig)
 
 /* ---- the end of its policy ---- */
 
+/* By its policy, or when it is found to be unhealthy. */
+static bool may_restart(struct json_object *config)
+{
+        struct health_check check;
+        bool restarts =
+            health_check_from_config(config, &check) && check.action == HEALTH_ACTION_RESTART;
+
+        health_check_release(&check);
+        return restarts || restart_policy_from_config(config).mode != RESTART_NO;
+}
+
 /* Not what @c remembers: it may have been changed since it was read. */
 static bool has_policy(int dir)
 {
         AUTO_JSON *config = NULL;
 
         return json_read_file(dir, CONFIG_FILE, CONFIG_MAX, &config, NULL) >= 0 &&
-               restart_policy_from_config(config).mode != RESTART_NO;
+               may_restart(config);
 }
 
 /* Before the signal: the monitor looks when the program has ended. Without a policy it is a note for one that may come (kelp update). */
@@ -231,7 +243,7 @@ int container_wait(const struct dirs *d, struct container *c, bool removed, stru
 
         if (c->status != CONTAINER_RUNNING && !removed)
                 return c->exit_code;
-        if (!removed && restart_policy_from_config(c->config).mode != RESTART_NO) {
+        if (!removed && may_restart(c->config)) {
                 r = wait_for_run(d, c, reterr);
                 if (r != -EAGAIN)
                         return r;

@@ -6,8 +6,8 @@
 #include <linux/sched.h>
 
 /* What the container has of its own: its other namespaces are ours as well, or the host's, which we may not enter. Its user
- * namespace is never ours: without one of its own it is U, which gives the right to the others. */
-static int exec_namespaces(const struct spec *s)
+ * namespace is never ours, unless we are in U: without one of its own it is U, which gives the right to the others. */
+static int exec_namespaces(const struct spec *s, bool in_u)
 {
         static const int flags[SPEC_NS_COUNT] = {
             [SPEC_NS_USER] = CLONE_NEWUSER,     [SPEC_NS_MOUNT] = CLONE_NEWNS,
@@ -20,7 +20,7 @@ static int exec_namespaces(const struct spec *s)
             [SPEC_NS_TIME] = 0x80,
 #endif
         };
-        int all = CLONE_NEWUSER;
+        int all = in_u ? 0 : CLONE_NEWUSER;
 
         for (int i = 0; i < SPEC_NS_COUNT; i++)
                 all |= s->ns[i].enabled ? flags[i] : 0;
@@ -40,7 +40,7 @@ int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd,
         p->join_process = true;
         p->joins[0] = (struct launch_join){
             .fd = opts->container_pidfd,
-            .nstype = exec_namespaces(opts->spec),
+            .nstype = exec_namespaces(opts->spec, opts->in_u),
             .name = "container",
         };
         p->n_joins = 1;

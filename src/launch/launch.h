@@ -51,6 +51,8 @@ struct launch_exec_opts {
         const struct spec_process *process; /* what to execute */
         int container_pidfd;
         bool privileged;
+        bool
+            in_u; /* the caller is: then the user namespace of a container without one of its own is not entered */
 };
 int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd,
                 const struct launch_io *io, struct launched *ret, struct err **reterr);

@@ -54,6 +54,8 @@ static bool parse_run(char **argv, struct run_args *a)
                         a->rm = true;
                 else if (strcmp(*argv, "--stdin-once") == 0)
                         a->stdin_once = true;
+                else if (strcmp(*argv, "--health") == 0)
+                        a->health = true;
                 else if ((v = value_of(*argv, "--name=")))
                         a->name = v;
                 else if ((v = value_of(*argv, "--log-driver=")))

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "monitor/monitor.h"
 
+#include "base/alloc.h"
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/io.h"
 #include "base/parse.h"
+#include "base/str.h"
 #include "base/sys.h"
 #include "launch/launch.h"
 #include "monitor/protocol.h"
 #include "monitor/session.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -22,6 +25,7 @@
 #include <unistd.h>
 
 #define HELPER_PATIENCE_MS 2000
+#define SESSION_ROUNDS     3
 #define LEFTOVER_ROUNDS    400 /* × 5 ms: how long killed processes may take to go */
 
 int streams_open(struct streams *s, bool with_input, struct err **reterr)
@@ -115,6 +119,92 @@ static size_t kill_round(void)
                 n++;
         }
         return n;
+}
+
+struct process_place {
+        pid_t pid, parent, session;
+        bool wanted;
+};
+
+/* "pid (name) state ppid pgrp session …": the name may hold anything, but its ")" is the last. */
+static bool place_read(const char *pid_text, struct process_place *ret)
+{
+        char path[32], text[512];
+        AUTO_CLOSE int fd = -EBADF;
+        AUTO_STRV fields = {0};
+        uint32_t pid, parent, session;
+        ssize_t n;
+        char *p;
+
+        if (parse_u32(pid_text, &pid) < 0)
+                return false;
+        (void)snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+        fd = open(path, O_RDONLY | O_CLOEXEC);
+        n = fd < 0 ? -1 : io_read_some(fd, text, sizeof(text) - 1);
+        if (n <= 0)
+                return false;
+        text[n] = 0;
+        p = strrchr(text, ')');
+        if (!p || strlen(p) < 3)
+                return false;
+        strv_split(&fields, p + 2, ' ');
+        if (fields.n < 4 || parse_u32(fields.v[1], &parent) < 0 ||
+            parse_u32(fields.v[3], &session) < 0)
+                return false;
+        *ret = (struct process_place){(pid_t)pid, (pid_t)parent, (pid_t)session, false};
+        return true;
+}
+
+static struct process_place *places_read(size_t *ret_n)
+{
+        struct process_place *v = NULL, place;
+        DIR *dir = opendir("/proc");
+        size_t n = 0;
+
+        for (struct dirent *e = dir ? readdir(dir) : NULL; e; e = readdir(dir)) {
+                if (!place_read(e->d_name, &place))
+                        continue;
+                v = xrealloc(v, n + 1, sizeof(*v));
+                v[n++] = place;
+        }
+        if (dir)
+                (void)closedir(dir);
+        *ret_n = n;
+        return v;
+}
+
+static bool place_wanted(const struct process_place *v, size_t n, const struct process_place *p,
+                         pid_t pid)
+{
+        if (p->pid == pid || p->session == pid)
+                return true;
+        for (size_t i = 0; i < n; i++) {
+                if (v[i].wanted && v[i].pid == p->parent)
+                        return true;
+        }
+        return false;
+}
+
+void monitor_kill_session(pid_t pid)
+{
+        /* Again, since one of them may have been about to fork. Our child stays a zombie meanwhile, and so its number its own. */
+        for (int round = 0; round < SESSION_ROUNDS; round++) {
+                size_t n, killed = 0;
+                bool more = true;
+                AUTO_FREE struct process_place *v = places_read(&n);
+
+                while (more) {
+                        more = false;
+                        for (size_t i = 0; i < n; i++) {
+                                if (v[i].wanted || !place_wanted(v, n, &v[i], pid))
+                                        continue;
+                                v[i].wanted = more = true;
+                                killed += kill(v[i].pid, SIGKILL) == 0 && v[i].pid != pid;
+                        }
+                }
+                if (killed == 0)
+                        break;
+        }
 }
 
 void monitor_kill_children(void)

@@ -30,7 +30,7 @@ struct run_args {
         const char *pod; /* id of the infra container that ends with its last member; NULL: none */
         struct strv joins; /* "NS:ID": namespace (enum spec_ns) of another container */
         uint16_t rows, cols;
-        bool rm, stdin_once;
+        bool rm, stdin_once, health;
         struct preserve preserve;
 };
 int monitor_run(struct run_args *a);
@@ -73,5 +73,7 @@ int streams_connect(struct streams *s, struct session *session, struct launched 
 int monitor_exit_code(int status);
 /* Ends fuse-overlayfs, if there is one. The container must be dead. */
 void monitor_end_helper(struct launched *p);
+/* Kills what is in the session of @pid, that of a child of ours in another PID namespace, or a descendant of any such. */
+void monitor_kill_session(pid_t pid);
 /* Kills every child, and theirs as they become ours (subreaper). SIGCHLD must be blocked. */
 void monitor_kill_children(void);

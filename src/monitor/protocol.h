@@ -4,7 +4,7 @@
  * protocol — what kelp and kelp-monitor say to each other. Besides it, others may include monitor/record.h and monitor/frame.h.
  *
  * Start: kelp runs "kelp-monitor run ROOT ID [options]" or "kelp-monitor exec ROOT ID" with the descriptors below and waits on STATUS. The
- * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once, --preserve=LIST,
+ * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once, --health, --preserve=LIST,
  * --join=NS:ID (enum spec_ns, container).
  * "kelp-monitor remove ROOT NAME…" deletes trees in tmp/ inside U. "kelp-monitor size ROOT ID" prints the bytes of upper/, counted there.
  * "kelp-monitor pause ROOT ID" stops the container's processes, says "started", and "exited" when they go on: as soon as ATTACH is closed.

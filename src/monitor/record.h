@@ -21,6 +21,7 @@ struct err;
 #define RECORD_RESTART "restart.lock" /* held by who stops it in order to start it again */
 #define RECORD_STOPPED                                                                             \
         "stopped" /* there: a command has stopped it, so that no policy starts it again */
+#define RECORD_HEALTH     "health.json" /* Docker's State.Health of the latest start */
 #define RECORD_EXECS      "exec"
 #define RECORD_MAX        (64U * 1024)
 #define RECORD_EXECS_KEPT 64

@@ -28,6 +28,7 @@
 #include "monitor/status.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <link.h>
 #include <malloc.h>
 #include <signal.h>
@@ -64,6 +65,13 @@ void run_ask_to_end(struct run *run)
         kill_after(run, run->stop_timeout);
 }
 
+void run_stop(struct run *run)
+{
+        (void)fd_close(
+            openat(run->dir_fd, RECORD_STOPPED, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+        run_ask_to_end(run);
+}
+
 static void finish(struct run *run, int status);
 
 static void reap(struct run *run)
@@ -78,6 +86,8 @@ static void reap(struct run *run)
                 } else if (pid == run->p.pid) {
                         finish(run, status);
                         return;
+                } else {
+                        (void)health_reap(run->health, pid, status);
                 }
         }
 }
@@ -97,6 +107,8 @@ static int on_signal(struct loop *l, const struct signalfd_siginfo *si, void *ar
                         run_ask_to_end(run);
         } else if (si->ssi_signo == SIGUSR1) {
                 run_look_again(run);
+        } else if (si->ssi_signo == SIGUSR2) {
+                health_check_now(run->health);
         }
         return 0;
 }
@@ -181,6 +193,7 @@ static void finish(struct run *run, int status)
 {
         run->kill_timer = loop_remove(run->kill_timer);
         run->p.pid = 0;
+        health_ended(run->health);
         exit_record_release(&run->again.last);
         run->again.last = (struct exit_record){.code = monitor_exit_code(status),
                                                .started_ns = run->started_ns,
@@ -252,12 +265,9 @@ static int on_idle_timer(struct loop *l, void *arg)
         return 0;
 }
 
-void run_started(struct run *run)
+/* Not at once: a container that ends by then should not pay for it. */
+void run_idle_soon(struct run *run)
 {
-        run_event(run, "start", NULL);
-        if (run->timeout)
-                kill_after(run, run->timeout);
-        /* Not at once: a container that ends by then should not pay for it. */
         if (run->idle_timer)
                 (void)loop_timer_set(run->idle_timer, IDLE_AFTER_NS);
         else
@@ -265,11 +275,21 @@ void run_started(struct run *run)
                                      NULL);
 }
 
+void run_started(struct run *run)
+{
+        run_event(run, "start", NULL);
+        if (run->timeout)
+                kill_after(run, run->timeout);
+        run_idle_soon(run);
+        health_started(run->health);
+}
+
 static void run_release(struct run *run)
 {
         run->session = session_free(run->session);
         run->log = log_writer_free(run->log);
         run->notify = notify_free(run->notify);
+        run->health = health_free(run->health);
         run->loop = loop_free(run->loop);
         (void)fd_close(run->p.pidfd);
         (void)fd_close(run->p.terminal);
@@ -301,6 +321,7 @@ int monitor_run(struct run_args *a)
         (void)sigaddset(&set, SIGCHLD);
         (void)sigaddset(&set, SIGTERM);
         (void)sigaddset(&set, SIGUSR1);
+        (void)sigaddset(&set, SIGUSR2);
         (void)sigprocmask(SIG_BLOCK, &set, NULL);
         r = loop_new(&run.loop, &e);
         if (r >= 0)

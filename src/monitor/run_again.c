@@ -32,16 +32,18 @@ static bool is_stopped(const struct run *run)
 }
 
 /* The policy is read when it is needed: it may have been changed since the start (kelp update). */
-static bool wanted(const struct run *run)
+static bool wanted(struct run *run)
 {
         AUTO_JSON *config = NULL;
+        bool forced = run->again.forced;
         struct restart_policy p;
 
+        run->again.forced = false;
         if (run->rm || run->again.over || is_stopped(run) ||
             json_read_file(run->dir_fd, "config.json", CONFIG_MAX, &config, NULL) < 0)
                 return false;
         p = restart_policy_from_config(config);
-        return restart_policy_wants(&p, run->again.last.code, run->again.restarts);
+        return forced || restart_policy_wants(&p, run->again.last.code, run->again.restarts);
 }
 
 static void failed(struct run *run, const struct err *e)

@@ -2,6 +2,7 @@
 #pragma once
 /* run_internal — a container from its start to its end: run.c (its life and end), run_start.c (up to the program running), run_again.c (restarts). */
 #include "launch/launch.h"
+#include "monitor/health.h"
 #include "monitor/monitor.h"
 #include "monitor/notify.h"
 #include "monitor/record.h"
@@ -29,6 +30,7 @@ struct run {
         int targets[SPEC_NS_COUNT]; /* pidfds of those whose namespaces it shares */
         size_t n_targets;
         struct loop_source *kill_timer, *idle_timer;
+        struct health *health;
         int stop_signal;
         uint32_t stop_timeout, timeout;
         bool rm;             /* the end removes it */
@@ -42,6 +44,7 @@ struct run {
                 struct exit_record last;     /* how the latest run ended */
                 struct loop_source *timer;
                 bool waiting; /* no program runs: it is started when the timer says so */
+                bool forced;  /* its end is one for a restart, whatever the policy */
                 bool over;    /* somebody ends us: nothing is started any more */
         } again;
         /* For events and for the removal: run_event.c */
@@ -77,6 +80,8 @@ void run_started(struct run *run);
 void run_ended(struct run *run);
 void run_clear(struct run *run);
 void run_ask_to_end(struct run *run); /* its stop signal, later SIGKILL */
+void run_stop(struct run *run);       /* the same as of a command: nothing starts it again */
+void run_idle_soon(struct run *run);  /* what was just done is not done often: memory goes back */
 
 /* run_again.c. True: run->again.last is recorded, and the program will be started again; run_ended() is called if it is not. */
 bool run_goes_on(struct run *run);

@@ -51,6 +51,9 @@ static int open_container(struct run *run, struct err **reterr)
         (void)unlinkat(run->dir_fd, RECORD_EXIT, 0);
         (void)unlinkat(run->dir_fd, RECORD_RUN, 0);
         (void)unlinkat(run->dir_fd, RECORD_STOPPED, 0);
+        (void)unlinkat(run->dir_fd, RECORD_HEALTH, 0);
+        if (run->a->health)
+                run->health = health_new(run);
         /* An end that found no room for a record of its own stands in the lock (record_exit()). */
         if (ftruncate(run->lock_fd, 0) < 0)
                 return err_sys(reterr, errno, "begin its records");

@@ -15,6 +15,8 @@ struct run_options *run_options_new(void)
         struct run_options *o = xnew(struct run_options);
 
         o->stop_timeout = -1;
+        o->health_interval = o->health_timeout = o->health_start_period = RUN_HEALTH_UNSET;
+        o->health_start_interval = o->health_retries = RUN_HEALTH_UNSET;
         o->oom_score_adj = INT64_MIN;
         o->no_content_trust = true;
         return o;
@@ -65,6 +67,8 @@ struct run_options *run_options_free(struct run_options *o)
         if (!o)
                 return NULL;
         char *const strings[] = {
+            o->health_cmd,
+            o->health_on_failure,
             o->name,
             o->image,
             o->rootfs,

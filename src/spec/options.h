@@ -42,6 +42,7 @@ struct run_secret {
         uint32_t uid, gid, mode;
 };
 struct pod_create_opts;
+#define RUN_HEALTH_UNSET INT64_MIN
 struct run_options {
         /* identity */
         char *name, *image, *rootfs, *cidfile, *pidfile, *hostname, *domainname;
@@ -97,6 +98,10 @@ struct run_options {
         int64_t stop_timeout; /* -1: default */
         uint32_t timeout;
         struct restart_policy restart;
+        /* health: nanoseconds; RUN_HEALTH_UNSET: the image's, or the default */
+        char *health_cmd, *health_on_failure;
+        int64_t health_interval, health_timeout, health_start_period, health_start_interval;
+        int64_t health_retries;
         /* logs */
         char *log_driver;
         struct strv log_opts;
