@@ -118,8 +118,8 @@ static struct json_object *details(const struct usage *u)
                 char size[OUTPUT_SIZE_MAX];
 
                 output_size(u->containers[i].bytes, size);
-                (void)json_object_array_add(list,
-                                            container_row(u->containers[i].container, size, false));
+                (void)json_object_array_add(
+                    list, container_row(u->containers[i].container, size, NULL, false));
         }
         list = json_array(doc, "Volumes");
         for (size_t i = 0; i < u->volume_sum.total; i++) {

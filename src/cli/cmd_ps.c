@@ -80,29 +80,27 @@ static int size_text(const struct dirs *d, struct container *c, char **ret, stru
         return 0;
 }
 
-/* Of an infra container: the pod that it is. */
-static void add_pod(const struct dirs *d, const struct container *c, const struct ps_args *a,
-                    struct json_object *row)
+/* Of an infra container: the pod that it is. Caller owns. */
+static char *pod_name(const struct dirs *d, const struct container *c)
 {
         AUTO(container_freep) struct container *infra = NULL;
-        AUTO_FREE char *id = output_id(c->is_infra ? c->id : c->pod_id, a->no_trunc);
 
-        if (!c->is_infra && *c->pod_id)
+        if (c->is_infra)
+                return xstrdup(c->name);
+        if (*c->pod_id)
                 (void)container_find(d, c->pod_id, &infra, NULL);
-        json_add_string(row, "Pod", id);
-        json_add_string(row, "PodName", c->is_infra ? c->name : infra ? infra->name : "");
+        return xstrdup(infra ? infra->name : "");
 }
 
 static int make_row(const struct dirs *d, struct container *c, const struct ps_args *a,
                     struct json_object **ret, struct err **reterr)
 {
-        AUTO_FREE char *size = NULL;
+        AUTO_FREE char *size = NULL, *name = pod_name(d, c);
         int r = a->size ? size_text(d, c, &size, reterr) : 0;
 
         if (r < 0)
                 return r;
-        *ret = container_row(c, size ? size : "0B", a->no_trunc);
-        add_pod(d, c, a, *ret);
+        *ret = container_row(c, size ? size : "0B", name, a->no_trunc);
         return 0;
 }
 

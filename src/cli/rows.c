@@ -134,7 +134,8 @@ const char *container_row_label(const char *name, const void *arg)
         return string_of(member(member(member((*c)->config, "Config"), "Labels"), name));
 }
 
-struct json_object *container_row(struct container *c, const char *size, bool full)
+struct json_object *container_row(struct container *c, const char *size, const char *pod_name,
+                                  bool full)
 {
         struct json_object *row = json_object_new_object();
 
@@ -148,6 +149,10 @@ struct json_object *container_row(struct container *c, const char *size, bool fu
         add_take(row, "Mounts", mounts_text(c, full));
         json_add_string(row, "Names", c->name ? c->name : "");
         json_add_string(row, "Networks", network_text(c));
+        if (pod_name) {
+                add_take(row, "Pod", output_id(c->is_infra ? c->id : c->pod_id, full));
+                json_add_string(row, "PodName", pod_name);
+        }
         json_add_string(row, "Ports", "");
         add_take(row, "RunningFor", ago(c->created_ns));
         json_add_string(row, "Size", size);

@@ -7,8 +7,9 @@ struct container;
 struct image;
 struct json_object;
 
-/* @size: the text of Size. @full: ids, commands and mounts are not cut. Caller owns. */
-struct json_object *container_row(struct container *c, const char *size, bool full);
+/* @size: the text of Size. @pod_name: of its pod, "" without one; NULL leaves pods out. @full: ids, commands and mounts are not cut. Caller owns. */
+struct json_object *container_row(struct container *c, const char *size, const char *pod_name,
+                                  bool full);
 /* For output_opts.label; @arg: the address of the row's container. */
 const char *container_row_label(const char *name, const void *arg);
 /* @name: formatted; NULL for an image without one. What only `system df` knows is "N/A". Caller owns. */
