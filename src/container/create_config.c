@@ -227,7 +227,7 @@ static int add_required(struct creation *k, struct json_object *doc, struct err 
 
 int creation_config(struct creation *k, struct err **reterr)
 {
-        struct json_object *doc = k->doc = json_object_new_object();
+        struct json_object *doc = k->doc = json_object_new_object(), *config;
         char time[CLOCK_RFC3339_MAX];
         int r;
 
@@ -253,8 +253,9 @@ int creation_config(struct creation *k, struct err **reterr)
                 add_strv(doc, "MountedLayers", &k->mounted_layers);
         add_process(k, doc);
         json_add_string(doc, "Driver", k->driver ? k->driver : "");
-        add_config(k, json_object(doc, "Config"));
-        r = health_to_config(k->o, k->config.healthcheck_json, json_object(doc, "Config"), reterr);
+        config = json_object(doc, "Config");
+        add_config(k, config);
+        r = health_to_config(k->o, k->config.healthcheck_json, config, reterr);
         if (r >= 0)
                 r = creation_host_config(k, json_object(doc, "HostConfig"), reterr);
         if (r < 0)

@@ -93,6 +93,7 @@ def test_words_and_none_and_the_images(kelp, busybox):
     wait_for(lambda: health(kelp, "w")["Log"])
     assert health(kelp, "w")["Log"][0]["Output"] == "$HOME x\n"
     check = kelp.json("container", "inspect", "c")[0]["Config"]["Healthcheck"]
+    assert kelp.json("container", "inspect", "c")[0]["Config"]["Cmd"] == ["sleep", "1000"], "nothing else of it is lost"
     assert check["Test"] == ["CMD", "test", "-e", "/a file"] and check["Interval"] == 100000000
     kelp.ok("run", "-d", "--name", "h", "--userns", "host", *FAST, "--health-cmd", "true", busybox, "sleep", "1000")
     wait_for(lambda: health(kelp, "h")["Status"] == "healthy")
