@@ -5,8 +5,6 @@
 #include "container/container_internal.h"
 #include "events/events.h"
 
-#include <inttypes.h>
-
 static bool is_down(const struct container *c)
 {
         return c->status == CONTAINER_CREATED || c->status == CONTAINER_EXITED ||
@@ -47,15 +45,6 @@ static int prune_all(const struct dirs *d, struct container **v, size_t n, struc
         return r < 0 ? r : 0;
 }
 
-static void prune_event(const struct dirs *d, uint64_t bytes)
-{
-        AUTO_FREE char *text = xasprintf("%" PRIu64, bytes);
-        const char *const attributes[] = {"reclaimed", text, NULL};
-
-        event_emit(
-            d, &(struct event){.type = "container", .action = "prune", .attributes = attributes});
-}
-
 int containers_prune(const struct dirs *d, char *const *filters, struct strv *ret_ids,
                      uint64_t *ret_bytes, struct err **reterr)
 {
@@ -79,6 +68,6 @@ int containers_prune(const struct dirs *d, char *const *filters, struct strv *re
         r = prune_all(d, down, n_down, ret_ids, ret_bytes, reterr);
         container_list_free(all, n);
         if (ret_ids->n > 0)
-                prune_event(d, *ret_bytes);
+                event_emit_prune(d, "container", *ret_bytes);
         return r;
 }

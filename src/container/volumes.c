@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/parse.h"
 #include "container/container_internal.h"
+#include "events/events.h"
 #include "volume/volume.h"
 
 #include <string.h>
@@ -199,5 +200,7 @@ int volumes_prune(const struct dirs *d, bool all, char *const *filters, struct s
                         r = prune_one(d, v[i]->name, ret, ret_bytes, reterr);
         }
         volume_list_free(v, n);
+        if (ret->n > 0)
+                event_emit_prune(d, "volume", *ret_bytes);
         return r;
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -156,4 +157,12 @@ void event_emit_container(const struct dirs *d, const struct event_container *c,
                                       .id = c->id,
                                       .labels = c->labels,
                                       .attributes = all});
+}
+
+void event_emit_prune(const struct dirs *d, const char *type, uint64_t bytes)
+{
+        AUTO_FREE char *text = xasprintf("%" PRIu64, bytes);
+        const char *const attributes[] = {"reclaimed", text, NULL};
+
+        event_emit(d, &(struct event){.type = type, .action = "prune", .attributes = attributes});
 }

@@ -47,6 +47,9 @@ struct event_container {
 void event_emit_container(const struct dirs *d, const struct event_container *c, const char *action,
                           const char *const *attributes);
 
+/* The event "prune": things of this type went, which had taken so many bytes. */
+void event_emit_prune(const struct dirs *d, const char *type, uint64_t bytes);
+
 /* ---- reading ---- */
 struct event_read_opts {
         int64_t since_ns, until_ns; /* since 1970; 0: no limit */

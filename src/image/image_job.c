@@ -10,7 +10,9 @@
 #include "base/process.h"
 #include "base/str.h"
 #include "idmap/idmap.h"
+#include "image/image_event.h"
 #include "image/image_protocol.h"
+#include "image/reference.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -138,6 +140,38 @@ static int listen_until_end(const struct image_job *job, int status, int pidfd,
         return r < 0 ? r : 0;
 }
 
+/* One event for every image; @list: objects with its id and the name or names. */
+static void tell_all(const struct dirs *d, const char *action, struct json_object *list)
+{
+        for (size_t i = 0; i < json_object_array_length(list); i++) {
+                struct json_at at = json_root(json_object_array_get_idx(list, i), action);
+                const char *id = NULL, *name = NULL;
+                AUTO_FREE char *shown = NULL;
+                AUTO_STRV names = {0};
+
+                if (json_get_string(&at, "id", &id, NULL) < 0)
+                        continue;
+                (void)json_opt_string(&at, "name", &name, NULL);
+                if (!name && json_opt_strv(&at, "names", &names, NULL) >= 0 && names.n > 0)
+                        name = names.v[0];
+                shown = name ? reference_shown(name) : NULL;
+                image_event_id(d, id, action, shown);
+        }
+}
+
+/* Of several images in an archive, those before the one that failed are there. What was saved in part was not saved. */
+static void tell(const struct dirs *d, const struct image_job *job, struct json_object *results,
+                 bool done)
+{
+        struct json_object *images = NULL;
+
+        if (strcmp(job->verb, "load") == 0 || strcmp(job->verb, "import") == 0)
+                tell_all(d, job->verb, results);
+        else if (done && strcmp(job->verb, "save") == 0 &&
+                 json_object_object_get_ex(job->request, "images", &images))
+                tell_all(d, job->verb, images);
+}
+
 int image_job_run(const struct dirs *d, const struct image_job *job,
                   struct json_object **ret_results, struct err **reterr)
 {
@@ -160,6 +194,7 @@ int image_job_run(const struct dirs *d, const struct image_job *job,
         /* It cleans up behind an error before it ends: what follows may count on that. */
         ours = fd_close(ours);
         (void)process_wait(pidfd, NULL);
+        tell(d, job, results, r >= 0);
         return r;
 }
 

@@ -359,3 +359,11 @@ char *reference_unescape(const char *name)
         }
         return strbuf_take(&out);
 }
+
+char *reference_shown(const char *formatted)
+{
+        AUTO(reference_release) struct reference r = {0};
+
+        return reference_parse(formatted, &r, NULL) < 0 ? xstrdup(formatted)
+                                                        : reference_familiar(&r);
+}

@@ -28,3 +28,5 @@ char *reference_twin(const struct reference *r);
 /* File name of a reference in images/refs: every byte outside [A-Za-z0-9._-] becomes %XX; never "." or ".."; ≤ 255 bytes. Caller owns. */
 char *reference_escape(const char *formatted);
 char *reference_unescape(const char *name); /* NULL when it is none */
+/* A formatted reference as users are shown it; what is none, as it is. Caller owns. */
+char *reference_shown(const char *formatted);

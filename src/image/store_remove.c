@@ -15,7 +15,9 @@
 #include "base/json.h"
 #include "base/lock.h"
 #include "base/parse.h"
+#include "events/events.h"
 #include "image/digest.h"
+#include "image/image_event.h"
 #include "image/image_query.h"
 #include "image/reference.h"
 #include "image/store_internal.h"
@@ -28,14 +30,6 @@
 #include <unistd.h>
 
 #define SHORT(id) (digest_hex(id) ? digest_hex(id) : (id))
-
-static char *familiar(const char *formatted)
-{
-        AUTO(reference_release) struct reference r = {0};
-
-        return reference_parse(formatted, &r, NULL) < 0 ? xstrdup(formatted)
-                                                        : reference_familiar(&r);
-}
 
 /* The references of one image. */
 static int refs_of(const struct dirs *d, const char *id, struct ref_list *ret, struct err **reterr)
@@ -134,14 +128,16 @@ static int delete_image(const struct dirs *d, const struct image *i, const struc
                 return r;
         }
         for (size_t k = 0; k < refs->n; k++) {
-                AUTO_FREE char *name = familiar(refs->v[k].name);
+                AUTO_FREE char *name = reference_shown(refs->v[k].name);
 
                 r = refs_unset(d, refs->v[k].name, reterr);
                 if (r < 0)
                         return r;
                 strv_addf(report, "Untagged: %s", name);
+                image_event(d, i, "untag", name);
         }
         strv_addf(report, "Deleted: %s", i->id);
+        image_event(d, i, "delete", NULL);
         return 0;
 }
 
@@ -171,12 +167,14 @@ static int remove_locked(const struct dirs *d, const char *name, const struct st
         if (r < 0)
                 return r;
         if (n.ref && refs.n > 1) {
-                AUTO_FREE char *shown = familiar(n.ref);
+                AUTO_FREE char *shown = reference_shown(n.ref);
 
                 r = refs_unset(d, n.ref, reterr);
-                if (r >= 0)
-                        strv_addf(report, "Untagged: %s", shown);
-                return r < 0 ? r : 0;
+                if (r < 0)
+                        return r;
+                strv_addf(report, "Untagged: %s", shown);
+                image_event(d, n.image, "untag", shown);
+                return 0;
         }
         if (!n.ref && refs.n > 1 && !o->force && !same_repository(&refs)) {
                 r = err_new(reterr, ERR_BUSY,
@@ -329,5 +327,9 @@ int store_prune(const struct dirs *d, bool all, char *const *filters, struct str
                 if (prune_matches(&f, images[i]))
                         r = prune_one(d, images[i], report, reterr);
         image_list_free(images, n);
-        return r < 0 ? r : finish(d, &lock, report, ret_bytes, reterr);
+        if (r >= 0)
+                r = finish(d, &lock, report, ret_bytes, reterr);
+        if (report->n > 0)
+                event_emit_prune(d, "image", *ret_bytes);
+        return r;
 }

@@ -23,6 +23,8 @@
 #include "base/log.h"
 #include "base/path.h"
 #include "image/digest.h"
+#include "image/image_event.h"
+#include "image/reference.h"
 #include "image/store_internal.h"
 
 #include <errno.h>
@@ -236,5 +238,11 @@ int store_tag(const struct dirs *d, const char *source, const char *target, stru
                 return r;
         r = refs_set(d, name, n.image->id, n.manifest ? n.manifest : n.image->manifest_digest,
                      reterr);
-        return r < 0 ? r : refs_derive_index(d, reterr);
+        if (r >= 0) {
+                AUTO_FREE char *shown = reference_shown(name);
+
+                image_event(d, n.image, "tag", shown);
+                r = refs_derive_index(d, reterr);
+        }
+        return r;
 }

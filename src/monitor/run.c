@@ -277,6 +277,7 @@ void run_idle_soon(struct run *run)
 
 void run_started(struct run *run)
 {
+        run_event_volumes(run, "mount");
         run_event(run, "start", NULL);
         if (run->timeout)
                 kill_after(run, run->timeout);
@@ -302,6 +303,7 @@ static void run_release(struct run *run)
         free(run->name);
         free(run->image_name);
         strv_release(&run->labels);
+        strv_release(&run->volumes);
 }
 
 int monitor_run(struct run_args *a)

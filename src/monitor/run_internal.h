@@ -50,13 +50,18 @@ struct run {
         /* For events and for the removal: run_event.c */
         char *name, *image_name;
         struct strv labels;
+        struct strv volumes; /* name, destination, "true" when writable, again and again */
         uint64_t config_ino; /* of the config.json that @name is from */
 };
 
 /* What the container is called now: it may have been renamed since it was started. */
 const char *run_name(struct run *run);
+/* What the events say, taken from the spec. */
+void run_remember(struct run *run, struct spec *s);
 /* Tells the log of events. @attributes: key, value, …, NULL; may be NULL. */
 void run_event(struct run *run, const char *action, const char *const *attributes);
+/* Of each of its volumes: "mount" or "unmount". */
+void run_event_volumes(struct run *run, const char *action);
 /* "die", with the exit code and how long it ran. */
 void run_event_die(struct run *run, int code);
 

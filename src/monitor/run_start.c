@@ -85,16 +85,6 @@ static int read_spec(struct run *run, struct spec **ret, struct err **reterr)
         return 0;
 }
 
-/* What the events say. */
-static void remember(struct run *run, struct spec *s)
-{
-        run->name = xstrdup(run->a->name);
-        run->image_name = TAKE_PTR(s->image_name);
-        run->labels = s->labels;
-        s->labels = (struct strv){0};
-        (void)run_name(run);
-}
-
 static int open_log(struct run *run, struct err **reterr)
 {
         AUTO_CLOSE int fd = -EBADF;
@@ -295,7 +285,7 @@ int run_start(struct run *run, struct err **reterr)
         if (r >= 0)
                 r = read_spec(run, &s, reterr);
         if (r >= 0) {
-                remember(run, s);
+                run_remember(run, s);
                 r = open_log(run, reterr);
         }
         if (r >= 0)

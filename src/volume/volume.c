@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/path.h"
 #include "base/random_id.h"
+#include "events/events.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -103,6 +104,17 @@ static int publish(const struct dirs *d, const struct tmp_dir *t, const char *na
         return !quick && fsync(volumes) < 0 ? err_sys(reterr, errno, "write it to disk") : 1;
 }
 
+void volume_event(const struct dirs *d, const char *name, const char *action,
+                  const char *const *attributes)
+{
+        const char *all[2 * 5 + 1] = {"driver", VOLUME_DRIVER};
+
+        for (size_t i = 0; attributes && attributes[i] && i < 2 * 4; i++)
+                all[2 + i] = attributes[i];
+        event_emit(
+            d, &(struct event){.type = "volume", .action = action, .id = name, .attributes = all});
+}
+
 static int make(const struct dirs *d, const struct volume_create_opts *o, const char *name,
                 struct err **reterr)
 {
@@ -152,6 +164,8 @@ int volume_create(const struct dirs *d, const struct volume_create_opts *o, char
                 r = make(d, o, name, reterr);
         if (r < 0)
                 return err_wrap(reterr, r, "create volume '%s'", name);
+        if (r > 0)
+                volume_event(d, name, "create", NULL);
         if (ret_made)
                 *ret_made = r > 0;
         *ret_name = xstrdup(name);
@@ -191,6 +205,7 @@ int volume_remove(const struct dirs *d, const char *name, const char *except,
         if (renameat(d->root_fd, from, d->root_fd, to) < 0)
                 return err_sys(reterr, errno, "remove volume '%s'", name);
         FAULT_POINT("volume-removed");
+        volume_event(d, name, "destroy", NULL);
         ret_tmp->fd = -EBADF;
         ret_tmp->lock_fd = TAKE_FD(lock);
         return 0;
@@ -214,7 +229,8 @@ void volume_take_listed(const struct dirs *d, const char *tmp_name)
                     volume_lock(d, names.v[i], &lock, NULL) < 0 ||
                     in_use(d, names.v[i], NULL, NULL) < 0)
                         continue;
-                (void)renameat(d->root_fd, from, d->root_fd, to);
+                if (renameat(d->root_fd, from, d->root_fd, to) == 0)
+                        volume_event(d, names.v[i], "destroy", NULL);
                 FAULT_POINT("volume-taken");
         }
 }

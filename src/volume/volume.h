@@ -62,6 +62,10 @@ void volume_mount_release(struct volume_mount *m);
 /* ERR_UNSUPPORTED for what the kernel keeps from ordinary users, ERR_USAGE for what is no option. @options: "k=v". */
 int volume_mount_parse(const struct strv *options, struct volume_mount *ret, struct err **reterr);
 
+/* Tells the log of events: "create", "destroy", "mount", "unmount". @attributes (NULL ok) as in events.h, at most four pairs. */
+void volume_event(const struct dirs *d, const char *name, const char *action,
+                  const char *const *attributes);
+
 /* ---- life ---- */
 struct volume_create_opts {
         const char *name; /* NULL: anonymous, 64 hexadecimal digits */
