@@ -94,10 +94,7 @@ static void utf8_put(struct strbuf *b, uint32_t c)
 
 /* ---- writing ---- */
 
-static const char *stream_name(enum log_stream s)
-{
-        return s == LOG_STDERR ? "stderr" : "stdout";
-}
+#define ADD_TEXT(out, text) strbuf_add_len(out, text, sizeof(text) - 1)
 
 static bool json_plain(unsigned char c)
 {
@@ -189,19 +186,24 @@ static void json_escape(struct strbuf *out, const char *data, size_t n)
 void log_json_encode(struct strbuf *out, enum log_stream s, const char *data, size_t n,
                      bool partial, const char *time, const char *tag)
 {
-        strbuf_add(out, "{\"log\":\"");
+        /* Known lengths: there may be a million of these lines a second. */
+        ADD_TEXT(out, "{\"log\":\"");
         json_escape(out, data, n);
-        strbuf_add(out, partial ? "\",\"stream\":\"" : "\\n\",\"stream\":\"");
-        strbuf_add(out, stream_name(s));
+        if (!partial)
+                ADD_TEXT(out, "\\n");
+        if (s == LOG_STDERR)
+                ADD_TEXT(out, "\",\"stream\":\"stderr");
+        else
+                ADD_TEXT(out, "\",\"stream\":\"stdout");
         if (tag) {
                 strbuf_add(out, "\",\"attrs\":{\"tag\":\"");
                 json_escape(out, tag, strlen(tag));
                 strbuf_add(out, "\"},\"time\":\"");
         } else {
-                strbuf_add(out, "\",\"time\":\"");
+                ADD_TEXT(out, "\",\"time\":\"");
         }
         strbuf_add(out, time);
-        strbuf_add(out, "\"}\n");
+        ADD_TEXT(out, "\"}\n");
 }
 
 void log_k8s_encode(struct strbuf *out, enum log_stream s, const char *data, size_t n, bool partial,

@@ -4,7 +4,7 @@ Measures Kelp against its bars and its peers; see README.md. Prints a table, ass
 
     KELP_BUILD_DIR=build /usr/bin/python3 tests/bench/bench.py [--pairs N] [SECTION…]
 
-Sections: run exec load ps parallel memory commit df. Everything runs as the tests' ordinary user. The contenders of a comparison take turns,
+Sections: run exec load ps parallel memory commit df logs. Everything runs as the tests' ordinary user. The contenders of a comparison take turns,
 so that what else the machine does hits them alike; the figures are medians in milliseconds of one run.
 """
 import argparse
@@ -252,11 +252,12 @@ def bench_memory(s, pairs):
 
 def bench_logs(s, pairs):
     """1 GB of lines through an attached client with the log written, without a log, and read back."""
-    words = ["lines", "12500000", "x" * 70]  # "x…x 12499999\n"
+    words = ["/bin/probe", "lines", "12500000", "x" * 70]  # "x…x 12499999\n"
     kelp = s.kelp.program("kelp")
-    s.kelp.ok("run", "--name", "full", "--log-opt", "max-size=8g", "probe", *words, timeout=600, stdout=subprocess.DEVNULL)
+    s.kelp.ok("run", "-d", "--name", "full", "--log-opt", "max-size=8g", "probe", *words)
+    s.kelp.ok("wait", "full", timeout=600)
     program = " ".join(words)
-    pipes = {"pipe": f"{s.programs / 'probe'} {program}",
+    pipes = {"pipe": f"{s.programs}{program[4:]}",
              "kelp": f"{kelp} run --rm probe {program}",
              "kelp, no log": f"{kelp} run --rm --log-driver none probe {program}",
              "kelp logs": f"{kelp} logs full"}
@@ -320,7 +321,7 @@ def bench_df(s, pairs):
 
 
 SECTIONS = {"run": bench_run, "exec": bench_exec, "load": bench_load, "ps": bench_ps, "parallel": bench_parallel, "commit": bench_commit,
-            "memory": bench_memory, "df": bench_df}
+            "memory": bench_memory, "df": bench_df, "logs": bench_logs}
 
 
 def unify_cgroups():
