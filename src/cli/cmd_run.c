@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cli/foreground.h"
 #include "cli/output.h"
+#include "cli/reaper.h"
 #include "cli/run_args.h"
 #include "cli/run_opts.h"
 #include "cli/term.h"
@@ -120,6 +121,19 @@ static void remove_image(struct cli *cli, const struct run_args *a)
                 log_warn("--rmi: %s", err_message(e));
 }
 
+/* What lives on in the background by the user's wish, and will not. */
+static void warn_if_reaped(const struct run_args *a)
+{
+        const char *lifetime = a->options->lifetime;
+        AUTO_FREE char *text = NULL;
+
+        if (lifetime && strcmp(lifetime, "user") != 0)
+                return;
+        text = reaper_warning();
+        if (text)
+                log_warn("%s", text);
+}
+
 static int run_run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         AUTO(container_freep) struct container *c = NULL;
@@ -129,6 +143,10 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
         char id[65];
         int r = run_args_finish(a, operands, a->detach, reterr);
 
+        if (r >= 0 && a->detach && a->options->lifetime &&
+            strcmp(a->options->lifetime, "command") == 0)
+                r = err_new(reterr, ERR_USAGE,
+                            "options '--detach' and '--lifetime=command' contradict each other");
         if (r >= 0)
                 r = run_args_create(cli, a, id, reterr);
         if (r >= 0)
@@ -137,6 +155,7 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
                 return r;
         start.passthrough = is_passthrough(a);
         start.attach = !a->detach && !start.passthrough;
+        start.waits = !a->detach;
         start.preserve = a->preserved;
         start.n_preserve = a->n_preserved;
         if (a->options->tty && !term_size(STDIN_FILENO, &start.rows, &start.cols))
@@ -151,6 +170,7 @@ static int run_run(struct cli *cli, void *args, const struct strv *operands, str
                 return r;
         }
         foreground_leave(&io);
+        warn_if_reaped(a);
         return output_printf(reterr, "%s\n", id);
 }
 

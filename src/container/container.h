@@ -89,6 +89,7 @@ struct container_start_opts {
         bool attach;           /* make an ATTACH channel */
         uint16_t rows, cols;   /* terminal size to begin with; 0 unknown */
         bool passthrough;      /* log driver passthrough: give our 0–2 */
+        bool waits;            /* the caller stays until its end, though not attached */
         struct strv *warnings; /* lines for the user are added; NULL ok */
         const int *
             preserve; /* our descriptors that the program gets under their numbers; ascending, from 3 on */

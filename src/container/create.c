@@ -16,6 +16,7 @@
 #include "base/io.h"
 #include "base/random_id.h"
 #include "container/container_internal.h"
+#include "container/lifetime.h"
 #include "container/pod.h"
 #include "events/events.h"
 #include "image/store.h"
@@ -283,7 +284,9 @@ int container_create(const struct dirs *d, const struct run_options *o, char ret
         }
 
         container_tmp_sweep(d);
-        r = tmp_dir_make(d, &k.tmp, reterr);
+        r = lifetime_check(o->lifetime, reterr);
+        if (r >= 0)
+                r = tmp_dir_make(d, &k.tmp, reterr);
         if (r >= 0)
                 r = write_all(&k, reterr);
         if (r >= 0)

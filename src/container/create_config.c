@@ -266,6 +266,8 @@ int creation_config(struct creation *k, struct err **reterr)
                 (void)json_object_object_add(doc, "Secrets", json_object_get(k->secrets));
         if (k->joins.n > 0)
                 add_strv(doc, "Joins", &k->joins);
+        if (k->o->lifetime)
+                json_add_string(doc, "Lifetime", k->o->lifetime);
         r = add_required(k, doc, reterr);
         if (r < 0)
                 return r;

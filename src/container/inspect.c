@@ -8,6 +8,7 @@
 #include "base/path.h"
 #include "base/process.h"
 #include "container/container_internal.h"
+#include "container/lifetime.h"
 #include "image/image_query.h"
 #include "image/store.h"
 #include "monitor/record.h"
@@ -268,6 +269,7 @@ int container_inspect(const struct dirs *d, struct container *c, bool size,
         json_add_uint(o, "RestartCount", c->restarts);
         add_pod(d, c, o);
         copy_key(o, "Driver", c->config);
+        json_add_string(o, "Lifetime", lifetime_name(c));
         json_add_string(o, "ExecDriver", RUNTIME_NAME);
         json_add_string(o, "Platform", "linux");
         json_add_string(o, "MountLabel", "");

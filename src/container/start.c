@@ -5,12 +5,14 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "container/container_internal.h"
+#include "container/lifetime.h"
 #include "container/pod.h"
 #include "monitor/protocol.h"
 #include "spec/health.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -294,10 +296,16 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
                                   .request_fd = -EBADF,
                                   .warnings = o->warnings};
         bool end_pod = false;
+        struct process_id anchor;
+        bool lives_with;
         int r;
 
         if (container_is_up(c))
                 return err_new(reterr, ERR_BUSY, "container '%s' is running already", c->name);
+        r = lifetime_anchor(c, o->attach || o->waits, &anchor, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "start container '%s'", c->name);
+        lives_with = r > 0;
         r = start_required(d, c, reterr);
         if (r < 0)
                 return err_wrap(reterr, r, "start container '%s'", c->name);
@@ -310,6 +318,8 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
         strv_add(&m.argv, "run");
         strv_add(&m.argv, d->root);
         strv_add(&m.argv, c->id);
+        if (lives_with)
+                strv_addf(&m.argv, "--lives-with=%d:%" PRIu64, (int)anchor.pid, anchor.start_time);
         r = add_options(&m.argv, c, end_pod, o, reterr);
         if (r >= 0 && o->attach)
                 container_event(d, c, "attach", NULL);

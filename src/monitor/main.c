@@ -40,6 +40,20 @@ static bool parse_dimensions(const char *text, struct run_args *a)
         return true;
 }
 
+static bool parse_process(const char *text, struct process_id *ret)
+{
+        AUTO_STRV part = {0};
+        uint32_t pid;
+
+        strv_split(&part, text, ':');
+        if (part.n != 2 || parse_u32(part.v[0], &pid) < 0 || pid == 0 || pid > INT32_MAX ||
+            parse_u64(part.v[1], &ret->start_time) < 0)
+                return false;
+        ret->pid = (pid_t)pid;
+        (void)snprintf(ret->boot_id, sizeof(ret->boot_id), "%s", process_boot_id());
+        return true;
+}
+
 static const char *value_of(const char *arg, const char *option)
 {
         return str_starts(arg, option) ? arg + strlen(option) : NULL;
@@ -68,6 +82,9 @@ static bool parse_run(char **argv, struct run_args *a)
                         strv_add(&a->joins, v);
                 else if ((v = value_of(*argv, "--preserve="))) {
                         if (!preserve_parse(v, &a->preserve))
+                                return false;
+                } else if ((v = value_of(*argv, "--lives-with="))) {
+                        if (!parse_process(v, &a->lives_with))
                                 return false;
                 } else if ((v = value_of(*argv, "--pidfile=")))
                         a->pidfile = v;

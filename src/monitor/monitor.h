@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* monitor — what the modes of kelp-monitor share, and their entry points. Each returns the program's exit code. */
+#include "base/process.h"
 #include "base/str.h"
 #include "launch/launch.h"
 
@@ -31,6 +32,7 @@ struct run_args {
         struct strv joins; /* "NS:ID": namespace (enum spec_ns) of another container */
         uint16_t rows, cols;
         bool rm, stdin_once, health;
+        struct process_id lives_with; /* pid 0: nobody */
         struct preserve preserve;
 };
 int monitor_run(struct run_args *a);

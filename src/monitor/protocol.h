@@ -5,7 +5,7 @@
  *
  * Start: kelp runs "kelp-monitor run ROOT ID [options]" or "kelp-monitor exec ROOT ID" with the descriptors below and waits on STATUS. The
  * options say what spec.json does not: --rm, --name=N, --log-driver=D, --log-opt=K=V, --pidfile=PATH, --size=ROWSxCOLS, --stdin-once, --health, --preserve=LIST,
- * --join=NS:ID (enum spec_ns, container).
+ * --join=NS:ID (enum spec_ns, container), --lives-with=PID:START (the process whose end is its end; START as in /proc/PID/stat).
  * "kelp-monitor remove ROOT NAME…" deletes trees in tmp/ inside U. "kelp-monitor size ROOT ID" prints the bytes of upper/, counted there.
  * "kelp-monitor pause ROOT ID" stops the container's processes, says "started", and "exited" when they go on: as soon as ATTACH is closed.
  * "kelp-monitor lend ROOT ID read|write" sends the container's root directory (O_PATH, one byte with it) over ATTACH, says "started", and gives up

@@ -72,6 +72,15 @@ void run_stop(struct run *run)
         run_ask_to_end(run);
 }
 
+void run_end(struct run *run)
+{
+        run->again.over = true;
+        if (run->again.waiting)
+                run_ended(run);
+        else if (run->p.pid > 0)
+                run_ask_to_end(run);
+}
+
 static void finish(struct run *run, int status);
 
 static void reap(struct run *run)
@@ -100,11 +109,7 @@ static int on_signal(struct loop *l, const struct signalfd_siginfo *si, void *ar
                 reap(run);
         } else if (si->ssi_signo == SIGTERM) {
                 /* Somebody ends the user's processes: the container gets the same notice as from "stop". */
-                run->again.over = true;
-                if (run->again.waiting)
-                        run_ended(run);
-                else
-                        run_ask_to_end(run);
+                run_end(run);
         } else if (si->ssi_signo == SIGUSR1) {
                 run_look_again(run);
         } else if (si->ssi_signo == SIGUSR2) {
@@ -217,6 +222,7 @@ void run_clear(struct run *run)
                 (void)waitpid(run->p.pid, NULL, 0);
                 kill_leftovers(run);
         }
+        (void)fd_close(run->anchor);
         (void)fd_close(run->p.pidfd);
         (void)fd_close(run->p.terminal);
         (void)fd_close(run->p.keeper);
@@ -312,6 +318,7 @@ int monitor_run(struct run_args *a)
                           .rm = a->rm,
                           .dir_fd = -EBADF,
                           .lock_fd = -EBADF,
+                          .anchor = -EBADF,
                           .rows = a->rows,
                           .cols = a->cols,
                           .p = not_launched};

@@ -31,6 +31,8 @@ struct run {
         size_t n_targets;
         struct loop_source *kill_timer, *idle_timer;
         struct health *health;
+        int anchor; /* pidfd of the process whose end is the container's; -EBADF: there is none */
+        struct loop_source *anchor_watch;
         int stop_signal;
         uint32_t stop_timeout, timeout;
         bool rm;             /* the end removes it */
@@ -87,6 +89,9 @@ void run_clear(struct run *run);
 void run_ask_to_end(struct run *run); /* its stop signal, later SIGKILL */
 void run_stop(struct run *run);       /* the same as of a command: nothing starts it again */
 void run_idle_soon(struct run *run);  /* what was just done is not done often: memory goes back */
+void run_end(struct run *run);        /* the same for good: nothing is started again */
+/* run_lifetime.c: run_end() when the process of --lives-with ends. */
+int run_live_with(struct run *run, struct err **reterr);
 
 /* run_again.c. True: run->again.last is recorded, and the program will be started again; run_ended() is called if it is not. */
 bool run_goes_on(struct run *run);

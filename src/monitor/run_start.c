@@ -283,6 +283,8 @@ int run_start(struct run *run, struct err **reterr)
 
         r = open_container(run, reterr);
         if (r >= 0)
+                r = run_live_with(run, reterr);
+        if (r >= 0)
                 r = read_spec(run, &s, reterr);
         if (r >= 0) {
                 run_remember(run, s);

@@ -99,6 +99,7 @@ struct run_options *run_options_free(struct run_options *o)
             o->volume_driver,
             o->image_volume,
             o->pod,
+            o->lifetime,
         };
         struct strv *const lists[] = {
             &o->labels,       &o->annotations, &o->command,   &o->env,       &o->groups,

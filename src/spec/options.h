@@ -45,7 +45,7 @@ struct pod_create_opts;
 #define RUN_HEALTH_UNSET INT64_MIN
 struct run_options {
         /* identity */
-        char *name, *image, *rootfs, *cidfile, *pidfile, *hostname, *domainname;
+        char *name, *image, *rootfs, *cidfile, *pidfile, *lifetime, *hostname, *domainname;
         struct strv labels, annotations;
         bool rm, replace;
         char *pod; /* to be a member of, by name or id */
