@@ -8,11 +8,14 @@
 #include "cli/verb.h"
 #include "container/container.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 struct ps_args {
         bool all, quiet, latest, no_trunc, size, pod;
         int64_t last;
         struct strv filters;
-        char *format;
+        char *format, *sort;
 };
 #define F(f) offsetof(struct ps_args, f)
 static const struct opt opts[] = {
@@ -30,6 +33,9 @@ static const struct opt opts[] = {
     {"no-trunc", 0, OPT_BOOL, F(no_trunc), NULL, "Show ids and commands in full"},
     {"pod", 'p', OPT_BOOL, F(pod), NULL, "Show pods, and their infra containers, too"},
     {"quiet", 'q', OPT_BOOL, F(quiet), NULL, "Show ids only"},
+    {"sort", 0, OPT_STRING, F(sort), "KEY",
+     "In this order: command, created, id, image, names, runningfor, status",
+     .values = "command created id image names runningfor status"},
     {"size", 's', OPT_BOOL, F(size), NULL, "Show what each container has written"},
     {0},
 };
@@ -120,6 +126,14 @@ static bool shows_all(const struct ps_args *a)
         return false;
 }
 
+static bool is_shown(const struct ps_args *a, struct container *c, bool all,
+                     const struct container_filter *filter)
+{
+        if ((!all && !container_is_up(c)) || (c->is_infra && !a->pod))
+                return false;
+        return !filter || container_filter_match(filter, c);
+}
+
 static int print_row(const struct dirs *d, const struct ps_args *a, struct container *c,
                      struct output *out, struct err **reterr)
 {
@@ -152,9 +166,7 @@ static int print_rows(const struct dirs *d, struct ps_args *a, struct container 
         if (r >= 0 && output_uses(out, "Size"))
                 a->size = true;
         for (size_t i = 0; i < n && r >= 0 && room > 0; i++) {
-                if ((!all && !container_is_up(v[i])) || (v[i]->is_infra && !a->pod))
-                        continue;
-                if (!filter || container_filter_match(filter, v[i])) {
+                if (is_shown(a, v[i], all, filter)) {
                         room--;
                         current = v[i];
                         r = print_row(d, a, v[i], out, reterr);
@@ -162,6 +174,108 @@ static int print_rows(const struct dirs *d, struct ps_args *a, struct container 
                 container_config_drop(v[i]);
         }
         return r < 0 ? r : output_finish(out, reterr);
+}
+
+/* ---- order ---- */
+
+static int text_order(const char *a, const char *b)
+{
+        return strcmp(a ? a : "", b ? b : "");
+}
+
+static int by_command(const struct container *a, const struct container *b)
+{
+        return text_order(json_object_get_string(json_object_object_get(a->config, "Path")),
+                          json_object_get_string(json_object_object_get(b->config, "Path")));
+}
+
+static int by_created(const struct container *a, const struct container *b)
+{
+        return a->created_ns < b->created_ns ? -1 : a->created_ns > b->created_ns;
+}
+
+static int by_runningfor(const struct container *a, const struct container *b)
+{
+        return by_created(b, a); /* the youngest has run the shortest */
+}
+
+static int by_id(const struct container *a, const struct container *b)
+{
+        return text_order(a->id, b->id);
+}
+
+static int by_image(const struct container *a, const struct container *b)
+{
+        return text_order(a->image_name, b->image_name);
+}
+
+static int by_names(const struct container *a, const struct container *b)
+{
+        return text_order(a->name, b->name);
+}
+
+static int by_status(const struct container *a, const struct container *b)
+{
+        return text_order(container_status_name(a->status), container_status_name(b->status));
+}
+
+struct order {
+        const char *name;
+        int (*compare)(const struct container *a, const struct container *b);
+};
+static const struct order orders[] = {
+    {"command", by_command}, {"created", by_created}, {"id", by_id},
+    {"image", by_image},     {"names", by_names},     {"runningfor", by_runningfor},
+    {"status", by_status},
+};
+
+static int find_order(const char *name, const struct order **ret, struct err **reterr)
+{
+        int r;
+
+        for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
+                *ret = &orders[i];
+                if (strcmp(orders[i].name, name) == 0)
+                        return 0;
+        }
+        r = err_new(reterr, ERR_USAGE, "--sort '%s': no such order", name);
+        return err_hint(reterr, r, "one of: command created id image names runningfor status");
+}
+
+/* What is equal stays in the order of the ids, so that a listing is the same every time. */
+static int compare(const void *a, const void *b, void *arg)
+{
+        const struct container *x = *(struct container *const *)a,
+                               *y = *(struct container *const *)b;
+        const struct order *order = arg;
+        int r = order->compare(x, y);
+
+        return r ? r : by_id(x, y);
+}
+
+/* The chosen of @v in their order. Those that -n and -l mean are the newest, whatever order they are shown in: they are chosen first. */
+static int print_sorted(const struct dirs *d, struct ps_args *a, struct container **v, size_t n,
+                        const struct container_filter *filter, struct err **reterr)
+{
+        AUTO_FREE struct container **chosen = xcalloc(n + 1, sizeof(struct container *));
+        const struct order *order = NULL;
+        uint64_t room = a->latest ? 1 : a->last >= 0 ? (uint64_t)a->last : UINT64_MAX;
+        bool all = shows_all(a);
+        size_t k = 0;
+        int r = find_order(a->sort, &order, reterr);
+
+        for (size_t i = 0; r >= 0 && i < n && k < room; i++) {
+                if (is_shown(a, v[i], all, filter))
+                        chosen[k++] = v[i];
+                if (order->compare == by_command)
+                        (void)container_config(v[i]);
+                else
+                        container_config_drop(v[i]);
+        }
+        if (r < 0)
+                return r;
+        qsort_r(chosen, k, sizeof(struct container *), compare, (void *)order);
+        return print_rows(d, a, chosen, k, NULL, reterr);
 }
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
@@ -180,7 +294,8 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
                                  : container_list_running(d, &v, &n, reterr);
         if (r < 0)
                 return r;
-        r = print_rows(d, a, v, n, filter, reterr);
+        r = a->sort ? print_sorted(d, a, v, n, filter, reterr)
+                    : print_rows(d, a, v, n, filter, reterr);
         container_list_free(v, n);
         return r;
 }

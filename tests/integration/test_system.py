@@ -157,6 +157,28 @@ def test_ps_filters_that_say_little_here(kelp, probe):
         kelp.fails("ps", "--filter", value, code=125, match=match)
 
 
+def test_ps_sort(kelp, probe):
+    kelp.ok("tag", probe, "an-image:1")
+    kelp.ok("create", "--name", "b", probe, "probe", "true")
+    kelp.ok("run", "-d", "--name", "c", "an-image:1", "probe", "pause")
+    kelp.ok("create", "--name", "a", probe, "/bin/true")
+
+    def names(*args):
+        return "".join(kelp.ok("ps", "-a", "--format", "{{.Names}}", *args).split())
+
+    assert names() == names("--sort", "runningfor") == "acb"
+    assert names("--sort", "created") == "bca"
+    assert names("--sort", "names") == "abc"
+    assert names("--sort", "image")[0] == "c"
+    assert names("--sort", "status")[2] == "c", "created before running"
+    assert names("--sort", "command")[0] == "a", "/bin/true before probe"
+    assert kelp.ok("ps", "-aq", "--sort", "id").split() == sorted(kelp.ok("ps", "-aq").split())
+    assert names("-n", "2", "--sort", "names") == "ac", "the newest two"
+    assert names("--sort", "names", "--filter", "name=[bc]") == "bc"
+    assert kelp.ok("ps", "--format", "{{.Names}}", "--sort", "names") == "c"
+    kelp.fails("ps", "--sort", "colour", code=125, match="one of: command created")
+
+
 # ---- system df ---------------------------------------------------------------------------------
 
 
