@@ -76,6 +76,7 @@ enum idmap_mode {
         IDMAP_MODE_KEEP_ID,
         IDMAP_MODE_EXPLICIT,
         IDMAP_MODE_AUTO,
+        IDMAP_MODE_NOMAP, /* all but the caller */
         IDMAP_MODE_COUNT
 };
 struct idmap_request {

@@ -73,6 +73,8 @@ static int parse_mode(const char *userns, struct idmap_request *r, struct err **
                 r->mode = IDMAP_MODE_PRIVATE;
         else if (strcmp(userns, "host") == 0)
                 r->mode = IDMAP_MODE_HOST;
+        else if (strcmp(userns, "nomap") == 0)
+                r->mode = IDMAP_MODE_NOMAP;
         else if (strcmp(userns, "keep-id") == 0)
                 return parse_keep_id(NULL, r, reterr);
         else if (str_starts(userns, "keep-id:"))
@@ -80,10 +82,10 @@ static int parse_mode(const char *userns, struct idmap_request *r, struct err **
         else if (strcmp(userns, "auto") == 0 || str_starts(userns, "auto:"))
                 return idmap_auto_parse(userns + strlen("auto"), r, reterr);
         else
-                return err_hint(reterr,
-                                err_new(reterr, ERR_USAGE, "--userns: unknown mode '%s'", userns),
-                                "use private, host, keep-id, keep-id:uid=N,gid=N, keep-id:image or "
-                                "auto[:size=N]");
+                return err_hint(
+                    reterr, err_new(reterr, ERR_USAGE, "--userns: unknown mode '%s'", userns),
+                    "use private, host, keep-id, keep-id:uid=N,gid=N, keep-id:image, nomap or "
+                    "auto[:size=N]");
         return 0;
 }
 
@@ -174,27 +176,51 @@ static void give(struct counter *c, uint32_t outside, uint32_t count)
         }
 }
 
+/* All ids of U but the caller's, in order. */
+static void give_others(struct counter *c, const struct id_map *u)
+{
+        AUTO(id_map_release) struct id_map sorted = id_map_copy(u);
+
+        id_map_sort(&sorted);
+        for (size_t i = 0; i < sorted.n; i++) {
+                struct id_extent e = sorted.v[i];
+
+                if (e.inside == 0)
+                        give(c, 1, e.count - 1);
+                else
+                        give(c, e.inside, e.count);
+        }
+}
+
 /*
  * The caller (id 0 of U) appears as @keep; the others fill the container's ids from 0 on, around it. With one id, or with @keep
  * above all others, container ids stay unmapped in between; the launcher copes with an unmapped root.
  */
 static struct id_map plan_keep_id(const struct id_map *u, uint32_t keep)
 {
-        AUTO(id_map_release) struct id_map sorted = id_map_copy(u);
         struct counter c = {.taken = keep};
 
-        id_map_sort(&sorted);
         id_map_add(&c.map, keep, 0, 1);
-        for (size_t i = 0; i < sorted.n; i++) {
-                struct id_extent e = sorted.v[i];
-
-                if (e.inside == 0)
-                        give(&c, 1, e.count - 1);
-                else
-                        give(&c, e.inside, e.count);
-        }
+        give_others(&c, u);
         id_map_sort(&c.map);
         return c.map;
+}
+
+static int plan_nomap(const struct id_map *parent, const struct idmap_userns *u, struct id_map *ret,
+                      struct err **reterr)
+{
+        struct counter c = {.taken = (uint64_t)ID_NONE + 1};
+        int r;
+
+        give_others(&c, parent);
+        if (c.map.n > 0) {
+                *ret = c.map;
+                return 0;
+        }
+        r = err_new(reterr, ERR_UNSUPPORTED,
+                    "--userns nomap: there are no subordinate ids, and without your own there is "
+                    "none at all");
+        return u->remedy ? err_hint(reterr, r, "%s", u->remedy) : r;
 }
 
 /* Every id of U under its own number. */
@@ -247,6 +273,11 @@ static int plan_one(const struct idmap_request *req, const struct idmap_userns *
                 return plan_explicit(own->n > 0 ? own : other, parent, u, ret, reterr);
         case IDMAP_MODE_AUTO:
                 return idmap_auto_plan(own, parent, req, ret, reterr);
+        case IDMAP_MODE_NOMAP:
+                r = plan_nomap(parent, u, ret, reterr);
+                if (r < 0)
+                        return r;
+                break;
         case IDMAP_MODE_COUNT:
         default:
                 return err_new(reterr, ERR_USAGE, "unknown user namespace mode");

@@ -489,6 +489,18 @@ def test_auto_needs_subordinate_ids(make_kelp, noids_user, probe_tar):
     kelp.fails("create", "--userns=auto", "i", PROBE, "true", code=125, match="(?s)no subordinate ids to give.*hint: .*usermod")
 
 
+def test_nomap(kelp, image, make_kelp, noids_user, probe_tar):
+    """The caller is nobody in there."""
+    image()
+    data = make_dir(kelp, "data")
+    out = kelp.ok("run", "--rm", "--userns=nomap", "-v", f"{data}:/data", "i", PROBE, "seq", "id", "--", "stat", "/data", "--", "read", "/proc/self/uid_map")
+    lines = out.splitlines()
+    assert lines[0].startswith("uid=0 euid=0") and "uid=65534 gid=65534" in lines[1] and lines[2].split()[:2] == ["0", "1"]
+    poor = make_kelp(user=noids_user)
+    poor.ok("import", probe_tar, "i")
+    poor.fails("create", "--userns=nomap", "i", PROBE, "true", code=125, match="(?s)there are no subordinate ids.*hint: .*usermod")
+
+
 # ---- getting rid of it ----
 
 

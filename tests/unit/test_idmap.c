@@ -400,6 +400,7 @@ static void test_request_modes(void **state)
             {"keep-id:uid=70", IDMAP_MODE_KEEP_ID, 70, ID_NONE},
             {"keep-id:gid=0", IDMAP_MODE_KEEP_ID, ID_NONE, 0},
             {"keep-id:gid=71,uid=70", IDMAP_MODE_KEEP_ID, 70, 71},
+            {"nomap", IDMAP_MODE_NOMAP, ID_NONE, ID_NONE},
             {"auto", IDMAP_MODE_AUTO, ID_NONE, ID_NONE},
             {"auto:size=70,uidmapping=0:1:1", IDMAP_MODE_AUTO, ID_NONE, ID_NONE},
         };
@@ -460,7 +461,7 @@ static void test_request_refused(void **state)
             "auto:uid=5",
             "auto:uidmapping=1",
             "autox",
-            "nomap",
+            "nomap:x",
             "HOST",
             "keep-id:",
             "keep-id:uid=",
