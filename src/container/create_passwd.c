@@ -46,27 +46,17 @@ static int read_in_layer(int layer, const char *name, char **ret)
         return io_read_fd(fd, name, ACCOUNTS_MAX, ret, &n, NULL) < 0 ? 0 : 1;
 }
 
-/* Whose the files are is no matter, so the layers need not be there yet with the owners that the container wants. */
-/* Files that are no layers: a directory of the user's, or the copy of the image. */
-static int open_plain_root(const struct creation *k)
-{
-        const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-
-        if (k->o->rootfs)
-                return open(k->spec->root_path, flags);
-        return k->spec->layers.n == 0 ? openat(k->tmp.fd, "rootfs", flags) : -EBADF;
-}
-
+/* Whose an image's files are is no matter here, so its layers need not be there yet with the owners that the container wants. */
 bool creation_read_etc(const struct creation *k, const char *name, char **ret)
 {
-        const struct strv *layers = &k->spec->layers;
-        AUTO_CLOSE int plain = open_plain_root(k);
+        const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+        AUTO_CLOSE int plain = k->o->rootfs ? open(k->spec->root_path, flags) : -EBADF;
 
         if (plain >= 0)
                 return read_in_layer(plain, name, ret) > 0;
-        for (size_t i = layers->n; i > 0; i--) {
-                AUTO_CLOSE int fd =
-                    openat(k->d->root_fd, layers->v[i - 1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        for (size_t i = k->image ? k->image->layers.n : 0; i > 0; i--) {
+                AUTO_FREE char *path = xasprintf("layers/%s/fs", k->image->layers.v[i - 1]);
+                AUTO_CLOSE int fd = openat(k->d->root_fd, path, flags);
                 int r = fd < 0 ? 0 : read_in_layer(fd, name, ret);
 
                 if (r != -ENOENT)
