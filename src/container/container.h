@@ -172,8 +172,6 @@ bool container_filter_match(const struct container_filter *f, struct container *
 struct container_filter *container_filter_free(struct container_filter *f);
 DEFINE_CLEANUP(struct container_filter *, container_filter_free);
 
-/* ---- its files (changes.c, commit.c) ---- */
-
 struct container_job {
         void (*progress)(void *arg, const char *item, uint64_t done, uint64_t total); /* NULL ok */
         void (*warning)(void *arg, const char *text);                                 /* NULL ok */

@@ -135,6 +135,9 @@ int transfer_make_room(struct transfer *x, const struct transfer_item *i, struct
         if (fstatat(i->to, i->to_name, &there, AT_SYMLINK_NOFOLLOW) < 0)
                 return errno == ENOENT ? 0
                                        : transfer_fail(i, errno, "look at the destination", reterr);
+        if (S_ISCHR(there.st_mode) || S_ISBLK(there.st_mode))
+                return err_new(reterr, ERR_EXISTS,
+                               "'%s': the destination has a device of that name", i->path);
         if (S_ISDIR(there.st_mode) == dir)
                 return dir;
         if (x->overwrite)

@@ -4,7 +4,7 @@ Measures Kelp against its bars and its peers; see README.md. Prints a table, ass
 
     KELP_BUILD_DIR=build /usr/bin/python3 tests/bench/bench.py [--pairs N] [SECTION…]
 
-Sections: run exec load ps parallel memory commit df logs. Everything runs as the tests' ordinary user. The contenders of a comparison take turns,
+Sections: run exec load ps parallel memory commit df logs cp. Everything runs as the tests' ordinary user. The contenders of a comparison take turns,
 so that what else the machine does hits them alike; the figures are medians in milliseconds of one run.
 """
 import argparse
@@ -299,6 +299,22 @@ def bench_commit(s, pairs):
     table("commit of 10 MB on 1 GB", s.timed(commands, max(3, pairs // 3), before), "kelp", {"podman": 1 / 5})
 
 
+def bench_cp(s, pairs):
+    """One large file, into a container that does not run and out of it, against cp; both replace what is there."""
+    big, ours, theirs = (s.kelp.work / name for name in ("big", "ours", "theirs"))
+    with open(big, "wb") as f:
+        for _ in range(500):
+            f.write(os.urandom(1 << 20))
+    s.own(big)
+    kelp, plain, turns = s.kelp.program("kelp"), ["cp", str(big), str(theirs)], max(3, pairs // 4)
+    s.kelp.ok("create", "--name", "copied", "probe", "true")
+    table("500 MB into a container", s.timed({"kelp": [kelp, "cp", str(big), "copied:/big"], "cp": plain}, turns), "kelp", {"cp": 1.2})
+    table("500 MB out of a container", s.timed({"kelp": [kelp, "cp", "copied:/big", str(ours)], "cp": plain}, turns), "kelp", {"cp": 1.2})
+    s.kelp.ok("rm", "copied")
+    for path in (big, ours, theirs):
+        path.unlink()
+
+
 def bench_df(s, pairs):
     """1000 layers in ten images, compressed, so that each has a blob as well."""
     for i in range(10):
@@ -321,7 +337,7 @@ def bench_df(s, pairs):
 
 
 SECTIONS = {"run": bench_run, "exec": bench_exec, "load": bench_load, "ps": bench_ps, "parallel": bench_parallel, "commit": bench_commit,
-            "memory": bench_memory, "df": bench_df, "logs": bench_logs}
+            "memory": bench_memory, "df": bench_df, "logs": bench_logs, "cp": bench_cp}
 
 
 def unify_cgroups():

@@ -2,6 +2,7 @@
 """kelp cp: both ways, running or not, Docker's rules for names, owners, hostile containers."""
 import io
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -386,3 +387,117 @@ def test_hostile_archive_in(stopped):
     k("cp", "-", "c:/tmp", input=archive(("l/x", "x", {})))
     k.ok("cp", "-", "c:/tmp", input=archive(("m", "", {"type": tarfile.SYMTYPE, "linkname": str(secret)}), ("m/x", "x", {})))
     assert not os.listdir(secret)
+
+
+# ---- hostile containers --------------------------------------------------------------------------
+
+
+# "a" is a directory, and a link to a directory of the host, in turn, as fast as it goes.
+SWAP = """
+mkdir -p {base}/real/deep; for i in 1 2 3 4 5 6 7 8; do echo mine > {base}/real/deep/f$i; ln -s there {base}/real/deep/l$i; done
+mkdir -p {base}; cd {base}; mv real a; ln -s {secret} evil; echo ready
+while true; do mv a real; mv evil a; mv a evil; mv real a; mv a/deep kept; ln -s {secret} a/deep; rm a/deep; mv kept a/deep; done
+"""
+
+
+@pytest.fixture
+def secret(kelp):
+    """A directory of the host, with names as the container has them."""
+    path = kelp.base / "secret"
+    (path / "deep").mkdir(parents=True)
+    for d in (path, path / "deep"):
+        os.chmod(d, 0o777)
+        os.chown(d, kelp.user.uid, kelp.user.gid)
+        for i in range(1, 9):
+            (d / f"f{i}").write_text("SECRET")
+            os.symlink("SECRET", d / f"l{i}")
+            os.chown(d / f"f{i}", kelp.user.uid, kelp.user.gid)
+    return path
+
+
+def contents(path):
+    return sorted((str(p.relative_to(path)), p.read_text() if p.is_file() else "") for p in path.rglob("*") if not p.is_symlink())
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_container_that_swaps_directories(kelp, busybox, secret, shared):
+    base = "/shared/x" if shared else "/x"
+    (kelp.work / "s").mkdir(mode=0o777)
+    os.chown(kelp.work / "s", kelp.user.uid, kelp.user.gid)
+    kelp.ok("run", "-d", "--name", "c", "-v", f"{kelp.work}/s:/shared", busybox, "sh", "-c", SWAP.format(base=base, secret=secret))
+    harness.wait_for(lambda: "ready" in kelp.ok("logs", "c"))
+    for i in range(1, 9):
+        write(kelp, f"in/deep/f{i}", "WRITTEN")
+    before = contents(secret)
+    outcomes = set()
+    for i in range(20):
+        to = kelp.work / f"out{i}"
+        for args in (("cp", f"c:{base}", to), ("cp", "in/.", f"c:{base}/a"), ("cp", "in/deep/f1", f"c:{base}/a/deep/f1"),
+                     ("cp", "--overwrite", "in/deep", f"c:{base}/a/"), ("cp", f"c:{base}/a/deep/f1", kelp.work / f"one{i}")):
+            outcomes.add(kelp(*args).rc)
+        if shared:  # the host's name leads into what the container has in its hands
+            outcomes.add(kelp("cp", f"c:{base}", kelp.work / "s" / "back").rc)
+        archive = kelp(*("cp", f"c:{base}", "-"))
+        assert "SECRET" not in archive.out
+    kelp.ok("rm", "-f", "-t", "0", "c")
+    assert contents(secret) == before
+    assert outcomes <= {0, 125} and 0 in outcomes, outcomes
+    for p in kelp.work.rglob("*"):
+        if p.is_symlink():
+            assert os.readlink(p) != "SECRET", p
+        elif p.is_file():
+            assert p.read_text() != "SECRET", p
+
+
+def test_things_that_block(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", busybox, "sh", "-c", "mkdir /d; mkfifo /d/p; ln -s loop /d/loop; echo ready; sleep 1000")
+    harness.wait_for(lambda: "ready" in kelp.ok("logs", "c"))
+    kelp.ok("cp", "c:/d", "d", timeout=20)
+    assert stat.S_ISFIFO((kelp.work / "d/p").lstat().st_mode)
+    write(kelp, "f", "x")
+    kelp.ok("cp", "f", "c:/d/p", timeout=20)          # takes its place, nobody has to read
+    assert inside(kelp, "/d/p") == "x"
+    kelp.fails("cp", "c:/dev/zero", "zero", code=125, match="device", timeout=20)
+    kelp.fails("cp", "-L", "c:/d/loop", "loop", code=125, timeout=20)
+    kelp.fails("cp", "f", "c:/d/loop", code=125, timeout=20)
+    kelp.fails("cp", "f", "c:/dev/null", code=125, match="has a device of that name", timeout=20)
+
+
+# ---- killed --------------------------------------------------------------------------------------
+
+
+def processes_of(kelp, name):
+    return [pid for pid, (comm, _, _) in kelp.user.processes().items() if comm == name]
+
+
+@pytest.mark.parametrize("victim", ["kelp", "kelp-image", "kelp-monitor"])
+@pytest.mark.parametrize("way", ["in", "out"])
+def test_killed_midway(kelp, busybox, victim, way):
+    kelp.garbage = True
+    kelp.ok("create", "--name", "c", busybox, "true")
+    write(kelp, "big").write_bytes(os.urandom(1 << 20) * 300)
+    write(kelp, "old/f", "old")
+    if way == "out":
+        kelp.ok("cp", "big", "c:/big")
+        source, target = "c:/big", str(kelp.work / "old/f")
+    else:
+        kelp.ok("cp", "old/f", "c:/f")
+        source, target = "big", "c:/f"
+    process = kelp.popen("cp", source, target)
+    pids = harness.wait_for(lambda: processes_of(kelp, victim) if processes_of(kelp, "kelp-image") else [], what=victim)
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    process.wait(30)
+    harness.wait_for(lambda: not processes_of(kelp, "kelp-image") and not processes_of(kelp, "kelp-monitor"), what="its processes end")
+    if way == "out":
+        assert os.listdir(kelp.work / "old") == ["f"]
+        size = (kelp.work / "old/f").stat().st_size
+    else:
+        kelp.ok("cp", "c:/f", "back")
+        size = (kelp.work / "back").stat().st_size
+        assert not [n for n in names_of(out(kelp, "--quiet", "c:/", "-")) if "kelp-cp" in n]
+    assert size in (3, 300 << 20)
+    kelp.ok("start", "-a", "c")
