@@ -77,6 +77,9 @@ static const struct {
     {"build",
      "images come from files: 'kelp load', or 'kelp import --change …' of a root file system"},
     {"stats", "'kelp inspect --format {{.State.Pid}} NAME' names a process to look at"},
+    {"mount", "'kelp cp' and 'kelp export' read a container's files, 'kelp cp' writes them"},
+    {"umount", "nothing of a container is mounted on the host"},
+    {"unmount", "nothing of a container is mounted on the host"},
     {"network", "it has --network none (the default) and --network host"},
     {"compose", "each service is a 'kelp run' of its own"},
 };

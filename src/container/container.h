@@ -185,7 +185,6 @@ int container_changes(const struct dirs *d, struct container *c, container_chang
 /* All its files as an archive, without what is mounted. */
 int container_export(const struct dirs *d, struct container *c, int out_fd,
                      const struct container_job *job, struct err **reterr);
-
 struct container_commit_opts {
         const char *author, *message; /* NULL: none */
         const struct strv *changes;   /* Dockerfile instructions */

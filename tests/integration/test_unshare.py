@@ -67,3 +67,8 @@ def test_one_id(make_kelp, noids_user):
     kelp = make_kelp(user=noids_user)
     assert kelp.ok("unshare", "id", "-u") == "0"
     assert kelp.ok("unshare", "cat", "/proc/self/uid_map").split() == ["0", str(noids_user.uid), "1"]
+
+
+def test_mount_says_what_to_do(kelp):
+    kelp.fails("mount", "c", match="kelp cp")
+    kelp.fails("umount", "c", match="nothing of a container is mounted")
