@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/output.h"
+#include "cli/select.h"
 #include "cli/verb.h"
 #include "container/container.h"
 #include "image/image_query.h"
@@ -22,12 +23,13 @@ enum inspect_type {
 
 struct inspect_args {
         char *format, *type;
-        bool size;
+        bool size, latest;
 };
 #define F(f) offsetof(struct inspect_args, f)
 static const struct opt opts[] = {
     {"format", 'f', OPT_STRING, F(format), "FORMAT", "json or TEMPLATE"},
     {"size", 's', OPT_BOOL, F(size), NULL, "Add the sizes of containers"},
+    {"latest", 'l', OPT_BOOL, F(latest), NULL, "The container that was created last"},
     {0},
 };
 static const struct opt type_opts[] = {
@@ -123,6 +125,26 @@ static int inspect_all(struct cli *cli, const struct inspect_args *a, enum inspe
         return r < 0 ? r : code;
 }
 
+/* The operands, or the latest container instead. */
+static int inspect_chosen(struct cli *cli, const struct inspect_args *a, enum inspect_type type,
+                          const struct strv *operands, struct err **reterr)
+{
+        const struct select_args latest = {.latest = true};
+        AUTO(selection_release) struct selection s = {0};
+        int r;
+
+        if (!a->latest && operands->n == 0)
+                return err_hint(reterr, err_new(reterr, ERR_USAGE, "nothing was named"),
+                                "name it, or say --latest for the container that was created last");
+        if (!a->latest)
+                return inspect_all(cli, a, type, operands, reterr);
+        if (type == INSPECT_IMAGE || type == INSPECT_VOLUME)
+                return err_new(reterr, ERR_USAGE,
+                               "option '--latest' means a container, and '--type' %s", a->type);
+        r = select_containers(cli, &latest, operands, SELECT_ANY, &s, reterr);
+        return r < 0 ? r : inspect_all(cli, a, INSPECT_CONTAINER, &s.names, reterr);
+}
+
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         static const char *const types[] = {[INSPECT_ANY] = "",
@@ -133,7 +155,7 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 
         for (size_t t = 0; t < ARRAY_SIZE(types); t++) {
                 if (strcmp(a->type ? a->type : "", types[t]) == 0)
-                        return inspect_all(cli, a, (enum inspect_type)t, operands, reterr);
+                        return inspect_chosen(cli, a, (enum inspect_type)t, operands, reterr);
         }
         return err_new(reterr, ERR_USAGE,
                        "option '--type': unknown type '%s': expected container, image or volume",
@@ -143,17 +165,16 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
 static int run_container(struct cli *cli, void *args, const struct strv *operands,
                          struct err **reterr)
 {
-        return inspect_all(cli, args, INSPECT_CONTAINER, operands, reterr);
+        return inspect_chosen(cli, args, INSPECT_CONTAINER, operands, reterr);
 }
 
 const struct verb verb_inspect = {
     .names = {"inspect"},
     .group = VERB_GROUP_CONTAINER,
-    .operands = "NAME [NAME...]",
+    .operands = "[NAME...]",
     .summary = "Show everything about containers, images or volumes as JSON",
     .sections = sections,
     .args_size = sizeof(struct inspect_args),
-    .min_operands = 1,
     .completes = {COMPLETE_OBJECT},
     .run = run,
 };
@@ -161,11 +182,10 @@ const struct verb verb_inspect = {
 const struct verb verb_container_inspect = {
     .names = {"container inspect"},
     .group = VERB_GROUP_CONTAINER,
-    .operands = "CONTAINER [CONTAINER...]",
+    .operands = "[CONTAINER...]",
     .summary = "Show everything about containers as JSON",
     .sections = container_sections,
     .args_size = sizeof(struct inspect_args),
-    .min_operands = 1,
     .completes = {COMPLETE_CONTAINER},
     .run = run_container,
 };

@@ -159,3 +159,13 @@ def test_mounts_as_they_were_asked(kelp, probe):
         "/b": {"Type": "bind", "Source": w, "Target": "/b", "BindOptions": {"Propagation": "rslave", "NonRecursive": True}},
         "/n": {"Type": "bind", "Source": w + "/new", "Target": "/n", "BindOptions": {"CreateMountpoint": True}},
         "/vol": {"Type": "volume", "Source": "vol", "Target": "/vol", "VolumeOptions": {"NoCopy": True}}}
+
+
+def test_latest(kelp, probe):
+    kelp.fails("inspect", "--latest", code=125, match="there is no container")
+    kelp.ok("create", "--name", "first", probe, "true")
+    kelp.ok("create", "--name", "second", probe, "true")
+    assert kelp.ok("inspect", "-l", "-f", "{{.Name}}") == kelp.ok("container", "inspect", "--latest", "-f", "{{.Name}}") == "/second"
+    kelp.fails("inspect", "--latest", "first", code=125, match="name none")
+    kelp.fails("inspect", "--latest", "--type", "image", code=125, match="'--type' image")
+    kelp.fails("inspect", code=125, match="nothing was named")
