@@ -8,6 +8,7 @@
 #include "cli/select.h"
 #include "cli/term.h"
 #include "cli/verb.h"
+#include "container/attach.h"
 
 #include <errno.h>
 #include <unistd.h>

@@ -6,6 +6,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "cli/attach.h"
+#include "container/attach.h"
 
 #include <signal.h>
 #include <stdint.h>

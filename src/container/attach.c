@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* attach — a further client of a running container's streams. */
+#include "container/attach.h"
+
 #include "base/err.h"
 #include "base/fd.h"
 #include "container/container_internal.h"

@@ -103,13 +103,6 @@ int container_start(const struct dirs *d, struct container *c, const struct cont
 /* Reads the STATUS socket until "exited". Returns the exit code (0–255) or < 0; a killed monitor is ERR_SYS with 137 semantics. */
 int container_await_exit(struct container_io *io, struct err **reterr);
 
-/* A further client of a running container's streams: ret->attach_fd, no status_fd. ERR_BUSY: it does not run; ERR_UNSUPPORTED: its streams
- * are not the monitor's. */
-int container_attach(const struct dirs *d, struct container *c, struct container_io *ret,
-                     struct err **reterr);
-/* The user has left it to itself: tells the log of events. */
-void container_detached(const struct dirs *d, struct container *c);
-
 int container_kill(const struct dirs *d, struct container *c, int sig, struct err **reterr);
 /* @signal (0: the container's own), wait @timeout_s (-1: the container's), SIGKILL, wait for the exit record. */
 int container_stop(const struct dirs *d, struct container *c, int signal, int64_t timeout_s,
