@@ -161,7 +161,7 @@ const struct opt run_further_opts[] = {
     {"sdnotify", 0, OPT_STRING, O(sdnotify), "MODE",
      "Who tells $NOTIFY_SOCKET of readiness: container (the program), conmon (Kelp), ignore "
      "(nobody)",
-     .values = "container conmon ignore"},
+     .values = "container conmon healthy ignore"},
     {"init-path", 0, OPT_STRING, O(init_path), "FILE", "With --init: this program of the host"},
     {"platform", 0, OPT_STRING, O(platform), "OS/ARCH[/VARIANT]", "Take the image for no other"},
     {"disable-content-trust", 0, OPT_BOOL, O(no_content_trust), NULL,

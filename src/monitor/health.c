@@ -107,6 +107,8 @@ static void become(struct health *h, enum health_status status)
         if (h->status == status)
                 return;
         h->status = status;
+        if (status == STATUS_HEALTHY)
+                notify_healthy(h->run->notify);
         action = xasprintf("health_status: %s", status_names[status]);
         run_event(h->run, action, NULL);
 }

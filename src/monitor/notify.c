@@ -30,6 +30,7 @@ struct notify {
         int out; /* connected to the service manager */
         int in;  /* what the container's NOTIFY_SOCKET leads to; -EBADF: mode conmon */
         struct loop_source *watch;
+        bool when_healthy; /* mode healthy, and it has not been yet */
 };
 
 struct notify *notify_free(struct notify *n)
@@ -111,6 +112,7 @@ int notify_new(const struct dirs *d, int dir_fd, struct spec *s, struct notify *
         n = xnew(struct notify);
         n->out = fd;
         n->in = -EBADF;
+        n->when_healthy = mode && strcmp(mode, "healthy") == 0;
         if (!mode || strcmp(mode, "container") == 0) {
                 n->in = r = listen_inside(dir_fd, reterr);
                 show_inside(d, s);
@@ -128,6 +130,14 @@ static void tell(const struct notify *n, const char *text)
 {
         if (send(n->out, text, strlen(text), MSG_NOSIGNAL) < 0)
                 log_debug("NOTIFY_SOCKET: %s", strerrorname_np(errno));
+}
+
+void notify_healthy(struct notify *n)
+{
+        if (!n || !n->when_healthy)
+                return;
+        n->when_healthy = false;
+        tell(n, "READY=1\n");
 }
 
 static bool may_pass(const char *line)
@@ -175,7 +185,7 @@ int notify_started(struct notify *n, struct loop *l, struct err **reterr)
                 return 0;
         /* We end with the container, and the command that started us may have ended before. */
         (void)snprintf(text, sizeof(text), "MAINPID=%d\n%s", (int)getpid(),
-                       n->in < 0 ? "READY=1\n" : "");
+                       n->in < 0 && !n->when_healthy ? "READY=1\n" : "");
         tell(n, text);
         return n->in < 0 ? 0 : loop_add_fd(l, n->in, EPOLLIN, on_message, n, &n->watch, reterr);
 }

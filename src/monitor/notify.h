@@ -20,4 +20,6 @@ int notify_new(const struct dirs *d, int dir_fd, struct spec *s, struct notify *
                struct err **reterr);
 /* The program runs. */
 int notify_started(struct notify *n, struct loop *l, struct err **reterr);
+/* Its health check has succeeded: with mode "healthy" that is readiness. NULL ok. */
+void notify_healthy(struct notify *n);
 struct notify *notify_free(struct notify *n); /* NULL ok; returns NULL */

@@ -256,7 +256,7 @@ static int build_life(const struct run_options *o, const struct image_config *im
 
 static int build_sdnotify(const struct run_options *o, struct spec *s, struct err **reterr)
 {
-        static const char *const known[] = {"container", "conmon", "ignore"};
+        static const char *const known[] = {"container", "conmon", "healthy", "ignore"};
 
         if (str_empty(o->sdnotify))
                 return 0;
@@ -266,15 +266,11 @@ static int build_sdnotify(const struct run_options *o, struct spec *s, struct er
                 s->sdnotify = xstrdup(o->sdnotify);
                 return 0;
         }
-        if (strcmp(o->sdnotify, "healthy") == 0)
-                return err_hint(reterr,
-                                err_new(reterr, ERR_UNSUPPORTED,
-                                        "option '--sdnotify healthy': nothing tells of the result "
-                                        "of a health check"),
-                                "--sdnotify container has the program say when it is ready");
-        return err_new(reterr, ERR_USAGE,
-                       "option '--sdnotify': '%s' is unknown: expected container, conmon or ignore",
-                       o->sdnotify);
+        return err_new(
+            reterr, ERR_USAGE,
+            "option '--sdnotify': '%s' is unknown: expected container, conmon, healthy or "
+            "ignore",
+            o->sdnotify);
 }
 
 static void build_root(const struct run_options *o, struct spec *s)

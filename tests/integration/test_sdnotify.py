@@ -115,3 +115,10 @@ def test_a_flood_ends_nobody(kelp, probe, manager):
 
 def test_modes(kelp, probe):
     kelp.fails("run", "--rm", "--sdnotify", "shout", probe, "true", code=125, match="--sdnotify.*'shout' is unknown")
+
+
+def test_healthy_is_ready(kelp, busybox, manager):
+    start(kelp, busybox, "--sdnotify", "healthy", "--health-cmd", "test -e /ok", "--health-interval", "200ms", command=("sleep", "1000"))
+    assert manager.next() == f"MAINPID={monitor(kelp)}\n", "it is not healthy yet"
+    kelp.ok("exec", "c", "touch", "/ok")
+    assert manager.wait_for("READY=1") == ["READY=1"]
