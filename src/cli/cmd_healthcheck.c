@@ -3,6 +3,7 @@
 #include "base/str.h"
 #include "cli/verb.h"
 #include "container/container.h"
+#include "container/health.h"
 
 #include <stdio.h>
 

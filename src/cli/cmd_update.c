@@ -5,6 +5,7 @@
 #include "cli/each.h"
 #include "cli/verb.h"
 #include "container/container.h"
+#include "container/update.h"
 #include "spec/restart_policy.h"
 
 struct update_args {

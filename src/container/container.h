@@ -129,14 +129,6 @@ int containers_prune(const struct dirs *d, char *const *filters, struct strv *re
 int container_rename(const struct dirs *d, struct container *c, const char *name,
                      struct err **reterr);
 
-/* Has its monitor check its health now, and waits for the result: 0 healthy, 1 not. ERR_UNSUPPORTED: nothing says how. */
-int container_check_health(const struct dirs *d, struct container *c, struct err **reterr);
-
-struct restart_policy;
-/* Gives it another restart policy, at any time: it holds from the next end on. */
-int container_update(const struct dirs *d, struct container *c, const struct restart_policy *p,
-                     struct err **reterr);
-
 struct exec_options {
         struct strv command, env, groups;
         char *user, *workdir;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* health — what a container's monitor has found of its health, and asking it to look. */
-#include "spec/health.h"
+#include "container/health.h"
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "container/container_internal.h"
 #include "monitor/record.h"
+#include "spec/health.h"
 
 #include <signal.h>
 #include <string.h>

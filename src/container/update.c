@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* update — changes to a container that exists. Its monitor reads config.json when it needs it: nobody has to be told. */
+#include "container/update.h"
+
 #include "base/atomic_file.h"
 #include "base/err.h"
 #include "base/fd.h"

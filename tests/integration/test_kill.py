@@ -68,8 +68,7 @@ def scenario(kelp, archives, **kw):
                  ("create", "--label", name, "small:1", "probe", "true"), ("container", "prune", "-f", "--filter", f"label={name}"),
                  ("restart", "-t", "0", name),
                  ("kill", name), ("wait", name), ("rm", name), ("run", "-d", "--name", name, "--restart", "on-failure:1", "small:1", "probe", "false"),
-                 ("rm", "-f", name), ("run", "-d", "--name", name, "--restart", "on-failure:1", "small:1", "probe", "false"),
-                 ("wait", name), ("stop", name), ("rm", "-f", name), ("run", "-d", "--name", name, "small:1", "probe", "pause"),
+                 ("rm", "-f", name), ("run", "--name", name, "--restart", "on-failure:1", "small:1", "probe", "false"), ("rm", "-f", name), ("run", "-d", "--name", name, "small:1", "probe", "pause"),
                  ("rm", "-f", name), ("volume", "create", name),
                  ("run", "--rm", "-v", f"{name}:/many", "-v", "/anonymous", "big:1", "probe", "true"),
                  ("secret", "create", "--env", name, "HOME"), ("secret", "create", "--replace", "--env", name, "PATH"),
@@ -103,7 +102,8 @@ def check_usable(kelp, archives):
     if images:
         kelp.ok("rmi", "-f", *sorted(set(images)))
     for result in scenario(kelp, archives):
-        assert result.rc == 0 or "wait" in map(str, result.args), result  # wait: the code of what was killed
+        # wait: the code of what was killed; what is restarted fails each time
+        assert result.rc == 0 or {"wait", "--restart"} & set(map(str, result.args)), result
     images = kelp.ok("images", "-q", "--no-trunc").split()
     assert images == []
     wait_for(lambda: not store_check.check(kelp.root), 3, f"a clean store: {store_check.check(kelp.root)}")
