@@ -519,6 +519,18 @@ def test_volume_rm_never_fails(kelp, image, options):
     wait_for(lambda: not list((kelp.root / "tmp").iterdir()), 5, "its files are gone")
 
 
+def test_unshare_gets_rid_of_the_rest(kelp, image):
+    """What belongs to subordinate ids, which its caller can neither read nor delete."""
+    image()
+    for command, gone in ((("chown", "-R", "0:0"), False), (("rm", "-rf"), True)):
+        data = make_dir(kelp, "data-" + command[0], 0o777)
+        kelp.ok("run", "--rm", "-v", f"{data}:/data", "-u", "1000:1000", "i", PROBE, *HIDE)
+        assert kelp.execute(["rm", "-rf", data]).rc != 0 and data.exists()
+        kelp.ok("unshare", *command, data)
+        assert data.exists() != gone
+        assert gone or owners(data) == {(kelp.user.uid, kelp.user.gid)}
+
+
 def test_rm_of_a_container_never_fails(kelp, image):
     image()
     kelp.ok("run", "--name", "c", "-v", "/data", "-u", "0", "i", PROBE, *HIDE)
