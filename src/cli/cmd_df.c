@@ -209,7 +209,7 @@ static int print_details(const struct usage *u, const char *format, struct err *
         if (r < 0)
                 return r;
         strbuf_add(&b, "\n");
-        return output_text(b.data, b.len, reterr);
+        return output_rendered(&b, reterr);
 }
 
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)

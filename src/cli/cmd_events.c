@@ -139,7 +139,7 @@ static int print_event(struct json_object *event, void *arg, struct err **reterr
         if (r < 0)
                 return r;
         strbuf_add(&b, "\n");
-        r = output_text(b.data, b.len, reterr);
+        r = output_rendered(&b, reterr);
         if (r >= 0 && fflush(stdout) != 0)
                 return 1; /* the reader has seen enough */
         return r < 0 ? r : 0;

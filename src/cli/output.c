@@ -3,6 +3,7 @@
 #include "cli/output.h"
 
 #include "base/err.h"
+#include "base/fd.h"
 #include "base/io.h"
 #include "base/json.h"
 #include "base/json_write.h"
@@ -12,6 +13,7 @@
 #include <errno.h>
 #include <json-c/linkhash.h>
 #include <string.h>
+#include <unistd.h>
 
 #define COLUMN_MIN 10 /* Docker's tab writer: at least this wide, */
 #define COLUMN_GAP 3  /* with this much behind the longest cell */
@@ -98,6 +100,29 @@ char *output_ellipsis(const char *s, size_t max)
         return xasprintf("%.*s…", (int)i, s);
 }
 
+/* Names, labels and commands come from images and users: nothing of them may drive the terminal, or move the cursor but with @kept. */
+static void add_printable(struct strbuf *b, const char *s, size_t n, const char *kept)
+{
+        for (size_t i = 0, from = 0; i <= n; i++) {
+                if (i < n && (!s[i] || !strchr(kept, s[i])))
+                        continue;
+                strbuf_add_printable(b, s + from, i - from);
+                if (i < n)
+                        strbuf_add_len(b, s + i, 1);
+                from = i + 1;
+        }
+}
+
+int output_rendered(const struct strbuf *text, struct err **reterr)
+{
+        AUTO_STRBUF b = {0};
+
+        if (!fd_is_terminal(STDOUT_FILENO))
+                return output_text(text->data ? text->data : "", text->len, reterr);
+        add_printable(&b, text->data, text->len, "\t\n");
+        return output_text(b.data ? b.data : "", b.len, reterr);
+}
+
 /* ---- inspect ---- */
 
 static int inspect_template(struct json_object *const *values, size_t n, const char *text,
@@ -114,7 +139,7 @@ static int inspect_template(struct json_object *const *values, size_t n, const c
         }
         if (r < 0)
                 return err_wrap(reterr, r, "--format");
-        return output_text(out.data ? out.data : "", out.len, reterr);
+        return output_rendered(&out, reterr);
 }
 
 int output_inspect(struct json_object *const *values, size_t n, const char *format,
@@ -231,22 +256,6 @@ int output_new(const struct output_opts *o, struct output **ret, struct err **re
         return 0;
 }
 
-/* Names and commands come from images and users: in a table nothing may move the cursor. */
-static char *printable(const char *s)
-{
-        AUTO_STRBUF b = {0};
-
-        while (*s) {
-                size_t n = strcspn(s, "\t");
-
-                strbuf_add_printable(&b, s, n);
-                s += n;
-                if (*s)
-                        strbuf_add_len(&b, s++, 1);
-        }
-        return strbuf_take(&b);
-}
-
 bool output_uses(const struct output *out, const char *field)
 {
         return template_uses(out->template, field);
@@ -254,7 +263,7 @@ bool output_uses(const struct output *out, const char *field)
 
 int output_row(struct output *out, struct json_object *row, struct err **reterr)
 {
-        AUTO_STRBUF line = {0};
+        AUTO_STRBUF line = {0}, cells = {0};
         int r;
 
         if (out->mode == MODE_JSON) {
@@ -265,11 +274,12 @@ int output_row(struct output *out, struct json_object *row, struct err **reterr)
                         return err_wrap(reterr, r, "--format");
         }
         if (out->mode == MODE_TABLE) {
-                strv_add_take(&out->lines, printable(line.data ? line.data : ""));
+                add_printable(&cells, line.data, line.len, "\t");
+                strv_add_take(&out->lines, strbuf_take(&cells));
                 return 0;
         }
         strbuf_add(&line, "\n");
-        return output_text(line.data, line.len, reterr);
+        return output_rendered(&line, reterr);
 }
 
 #define COLUMNS_MAX 64

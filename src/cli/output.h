@@ -15,6 +15,7 @@
 
 struct err;
 struct json_object;
+struct strbuf;
 
 /* ---- listings ---- */
 struct column {
@@ -51,6 +52,9 @@ int output_inspect(struct json_object *const *values, size_t n, const char *form
 /* ---- words ---- */
 /* Whole buffer to standard output; EPIPE is quiet (the reader has seen enough). */
 int output_text(const char *s, size_t n, struct err **reterr);
+/* What a template made of values that are not ours. On a terminal only its newlines and tabs move the cursor, as strbuf_add_printable()
+ * has it; in a file or pipe it is what it is. */
+int output_rendered(const struct strbuf *text, struct err **reterr);
 /* printf to standard output, with the same errors. */
 int output_printf(struct err **reterr, const char *fmt, ...) PRINTF_LIKE(2, 3);
 #define OUTPUT_SIZE_MAX 32

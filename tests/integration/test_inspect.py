@@ -169,3 +169,16 @@ def test_latest(kelp, probe):
     kelp.fails("inspect", "--latest", "first", code=125, match="name none")
     kelp.fails("inspect", "--latest", "--type", "image", code=125, match="'--type' image")
     kelp.fails("inspect", code=125, match="nothing was named")
+
+
+def test_templates_do_not_drive_the_terminal(kelp, probe):
+    evil = "a\x1b]0;title\x07b"
+    kelp.ok("create", "--name", "c", "--label", f"evil={evil}", probe, "true")
+    for args in (("ps", "-a", "--format", "{{.Labels}}\\tx"), ("inspect", "-f", "{{.Config.Labels}}\\tx", "c"),
+                 ("events", "--since", "1h", "--until", "0s", "--format", "{{.Actor.Attributes}}\\tx"),
+                 ("system", "df", "-v", "--format", "{{range .Containers}}{{.Labels}}{{end}}\\tx")):
+        assert evil in kelp.ok(*args), args  # a pipe gets the bytes
+        t = kelp.pty(*args)
+        assert t.wait() == 0, (args, t.seen)
+        assert "\x1b" not in t.seen and "\x07" not in t.seen, (args, t.seen)
+        assert "a\\x1b]0;title\\x07b" in t.seen and t.seen.endswith("x\r\n") and "x0a" not in t.seen, (args, t.seen)
