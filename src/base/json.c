@@ -79,6 +79,27 @@ int json_read_file(int dirfd, const char *path, size_t max, struct json_object *
         return json_parse(text, n, path, ret, reterr);
 }
 
+int json_to_text(struct json_object *obj, const char *what, const char **ret, struct err **reterr)
+{
+        const char *text = json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PLAIN |
+                                                                   JSON_C_TO_STRING_NOSLASHESCAPE);
+        size_t n = strlen(text), offset;
+        const char *problem = json_check(text, n, &offset);
+        int r;
+
+        if (n > JSON_OWN_MAX)
+                return err_new(reterr, ERR_USAGE, "%s would be larger than %u bytes", what,
+                               JSON_OWN_MAX);
+        if (!problem) {
+                *ret = text;
+                return 0;
+        }
+        r = err_new(reterr, ERR_USAGE, "%s cannot hold what was given: %s", what, problem);
+        return err_hint(
+            reterr, r,
+            "commands, variables, labels and paths are kept as text: give them as UTF-8");
+}
+
 /* ---- access ---- */
 
 struct json_at json_key(const struct json_at *at, const char *key)

@@ -29,6 +29,13 @@ int json_parse(const char *data, size_t n, const char *what, struct json_object 
                struct err **reterr);
 int json_read_file(int dirfd, const char *path, size_t max, struct json_object **ret,
                    struct err **reterr);
+/* The most that a document of our own making has: an image's config has at most 4 MiB. */
+#define JSON_OWN_MAX (16U * 1024 * 1024)
+/*
+ * What json_read_file() would refuse must not be written: what is not UTF-8, or longer than JSON_OWN_MAX. *ret: the text, borrowed from @obj.
+ * ERR_USAGE: names, arguments, labels and variables of the caller, or of an image, are in it.
+ */
+int json_to_text(struct json_object *obj, const char *what, const char **ret, struct err **reterr);
 static inline struct json_at json_root(struct json_object *obj, const char *what)
 {
         return (struct json_at){.obj = obj, .name = what};

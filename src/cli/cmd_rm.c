@@ -6,6 +6,8 @@
 #include "cli/verb.h"
 #include "container/container.h"
 
+#include <stdio.h>
+
 struct rm_args {
         bool force, volumes;
         int64_t time;
@@ -36,11 +38,28 @@ static int remove_one(struct cli *cli, struct container *c, void *arg, struct er
         return container_remove(cli->dirs, c, &o, reterr);
 }
 
+/* With --force also what cannot be read any more. */
+static int remove_damaged(struct cli *cli, const struct strv *operands, struct err **reterr)
+{
+        struct dirs *d;
+        int r = cli_dirs(cli, &d, reterr);
+
+        for (size_t i = 0; r >= 0 && i < operands->n; i++) {
+                r = container_remove_damaged(d, operands->v[i], reterr);
+                if (r > 0)
+                        puts(operands->v[i]);
+        }
+        return r;
+}
+
 static int run(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct rm_args *a = args;
         AUTO(selection_release) struct selection s = {0};
-        int r = select_containers(cli, &a->select, operands, SELECT_ANY, &s, reterr);
+        int r = a->force ? remove_damaged(cli, operands, reterr) : 0;
+
+        if (r >= 0)
+                r = select_containers(cli, &a->select, operands, SELECT_ANY, &s, reterr);
 
         s.missing_ok = s.missing_ok || a->force;
         return r < 0 ? r : each_selected(cli, "rm", &s, remove_one, args, false, reterr);

@@ -110,6 +110,8 @@ int container_stop(const struct dirs *d, struct container *c, int signal, int64_
 /* Stops it as container_stop() does if it runs, and starts it; one that its end would remove stays. */
 int container_restart(const struct dirs *d, struct container *c, int signal, int64_t timeout_s,
                       struct err **reterr);
+/* 1: @name led to a container whose description cannot be read, which is removed now; 0: it does not. ERR_BUSY: that runs. */
+int container_remove_damaged(const struct dirs *d, const char *name, struct err **reterr);
 /* Waits until it is not running (or, @removed, gone); the exit code. Works from any number of processes. */
 int container_wait(const struct dirs *d, struct container *c, bool removed, struct err **reterr);
 struct container_remove_opts {

@@ -14,7 +14,7 @@
 #define CONFIG_FILE     "config.json"
 #define SPEC_FILE       "spec.json"
 #define CONFIG_LOCK     "config.lock" /* held while config.json is replaced */
-#define CONFIG_MAX      (4U * 1024 * 1024)
+#define CONFIG_MAX      JSON_OWN_MAX
 #define INFRA_IMAGE     "kelp-infra" /* what an infra container shows in the place of an image */
 #define CONFIG_FORMAT   1
 #define MONITOR_PROGRAM "kelp-monitor"
@@ -146,6 +146,9 @@ int creation_host_config(struct creation *k, struct json_object *host, struct er
 /* "name or id" of --pid=container:X and the like; NULL when @value is none. */
 const char *container_join_target(const char *value);
 char *container_bind_text(const struct run_mount *m); /* SRC:DST[:OPTS]; caller owns */
+
+/* find.c: the id that a name, an id or the beginning of one leads to, whatever state the container is in: 1, 0: none. */
+int container_find_id(const struct dirs *d, const char *name, char ret_id[65], struct err **reterr);
 
 /* ---- start.c ---- */
 struct monitor_spawn {

@@ -120,10 +120,11 @@ static int write_json(struct creation *k, const char *name, struct json_object *
                       struct err **reterr)
 {
         AUTO_CLOSE int fd = openat(k->tmp.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-        const char *text = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN |
-                                                                 JSON_C_TO_STRING_NOSLASHESCAPE);
-        int r;
+        const char *text;
+        int r = json_to_text(o, name, &text, reterr);
 
+        if (r < 0)
+                return r;
         if (fd < 0)
                 return err_sys(reterr, errno, "write %s", name);
         r = io_write_full(fd, text, strlen(text));

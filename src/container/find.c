@@ -91,6 +91,17 @@ static int find_nameless(const struct dirs *d, const char *name, char ret_id[65]
         return found;
 }
 
+int container_find_id(const struct dirs *d, const char *name, char ret_id[65], struct err **reterr)
+{
+        if (name[0] == '/')
+                name++;
+        if (str_is_hex(name, 64)) {
+                memcpy(ret_id, name, 65);
+                return 1;
+        }
+        return name_lookup(d, name, ret_id, NULL) > 0 ? 1 : find_prefix(d, name, ret_id, reterr);
+}
+
 int container_find(const struct dirs *d, const char *name, struct container **ret,
                    struct err **reterr)
 {
@@ -119,6 +130,8 @@ int container_find(const struct dirs *d, const char *name, struct container **re
                 return err_hint(reterr,
                                 err_new(reterr, ERR_NOT_FOUND, "no such container: %s", name),
                                 "'kelp ps -a' lists those there are");
+        if (r < 0 && reterr && *reterr && err_kind(*reterr) == ERR_INVALID)
+                return err_hint(reterr, r, "nothing can be done with it but: kelp rm -f %s", name);
         return r < 0 ? r : 0;
 }
 

@@ -9,6 +9,7 @@
 #include "volume/volume.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -60,6 +61,31 @@ static int take_lock(const struct dirs *d, struct container *c,
                 (void)nanosleep(&pause, NULL);
         }
         return err_new(reterr, ERR_BUSY, "container '%s' is being started", c->name);
+}
+
+int container_remove_damaged(const struct dirs *d, const char *name, struct err **reterr)
+{
+        AUTO(container_freep) struct container *c = NULL;
+        AUTO_CLOSE int dir = -EBADF, lock = -EBADF;
+        AUTO_ERR struct err *e = NULL;
+        AUTO_FREE char *path = NULL;
+        char id[65];
+        int r;
+
+        if (container_find(d, name, &c, &e) >= 0 || err_kind(e) != ERR_INVALID ||
+            container_find_id(d, name, id, NULL) <= 0)
+                return 0;
+        path = xasprintf(CONTAINERS "/%s", id);
+        dir = openat(d->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (dir < 0)
+                return 0;
+        lock = lock_try(dir, RECORD_LOCK, true, reterr);
+        if (lock == -EWOULDBLOCK)
+                return err_new(reterr, ERR_BUSY, "container '%s' is running", name);
+        r = lock < 0 ? lock : removal_commit(d, id, name, reterr);
+        if (r >= 0)
+                r = container_tmp_delete(d, id, true, reterr);
+        return r < 0 ? err_wrap(reterr, r, "remove container '%s'", name) : 1;
 }
 
 int container_remove(const struct dirs *d, struct container *c,

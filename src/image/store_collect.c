@@ -30,7 +30,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define CONTAINER_CONFIG_MAX (16U * 1024 * 1024)
+#define CONTAINER_CONFIG_MAX JSON_OWN_MAX
 
 void collected_release(struct collected *c)
 {

@@ -7,7 +7,7 @@
 #include "monitor/monitor.h"
 #include "spec/spec.h"
 
-#define SPEC_MAX (4U * 1024 * 1024)
+#define SPEC_MAX JSON_OWN_MAX
 
 int monitor_enter(const struct dirs *d, struct err **reterr)
 {

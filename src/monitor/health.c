@@ -31,7 +31,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CONFIG_MAX (4U * 1024 * 1024)
+#define CONFIG_MAX JSON_OWN_MAX
 #define OUTPUT_MAX 4096
 #define LOG_MAX    5
 #define CODE_NONE  (-1) /* it did not end by itself */

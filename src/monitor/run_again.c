@@ -24,7 +24,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define CONFIG_MAX (4U * 1024 * 1024)
+#define CONFIG_MAX JSON_OWN_MAX
 
 static bool is_stopped(const struct run *run)
 {

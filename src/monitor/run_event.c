@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #define CONFIG_FILE "config.json"
-#define CONFIG_MAX  (4U * 1024 * 1024)
+#define CONFIG_MAX  JSON_OWN_MAX
 
 /* A rename replaces config.json, so that one look at its inode tells whether there was one. */
 const char *run_name(struct run *run)

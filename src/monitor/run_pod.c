@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CONFIG_MAX (4U * 1024 * 1024)
+#define CONFIG_MAX JSON_OWN_MAX
 
 static bool is_member(int dir_fd, const char *pod)
 {

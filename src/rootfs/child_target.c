@@ -14,12 +14,16 @@
 /* Links that lead from a missing mount point to where it has to be made; as in "/etc/resolv.conf → ../run/…". */
 #define TARGET_MAX_LINKS 16
 
+/* Cut before a character that does not fit: half of one would make the message no text. */
 static void note_copy(char *to, size_t size, const char *from)
 {
         size_t len = strlen(from);
 
-        if (len >= size)
+        if (len >= size) {
                 len = size - 1;
+                while (len > 0 && ((unsigned char)from[len] & 0xc0) == 0x80)
+                        len--;
+        }
         memcpy(to, from, len);
         to[len] = '\0';
 }

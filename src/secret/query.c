@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 #define LOAD_TRIES 100
-#define INFO_MAX   (1024U * 1024)
+#define INFO_MAX   JSON_OWN_MAX
 
 struct secret *secret_free(struct secret *s)
 {

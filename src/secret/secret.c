@@ -80,6 +80,7 @@ static int write_info(int dir_fd, const struct secret_create_opts *o, const char
         char time[CLOCK_RFC3339_MAX];
         struct json_object *labels;
         const char *text;
+        int r;
 
         json_add_string(doc, "ID", id);
         json_add_string(doc, "CreatedAt", clock_format(created_ns, time));
@@ -87,9 +88,8 @@ static int write_info(int dir_fd, const struct secret_create_opts *o, const char
         labels = json_object(doc, "Labels");
         if (o->labels)
                 json_add_pairs(labels, o->labels);
-        text = json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
-                                                       JSON_C_TO_STRING_NOSLASHESCAPE);
-        return write_file(dir_fd, SECRET_INFO, text, strlen(text), reterr);
+        r = json_to_text(doc, SECRET_INFO, &text, reterr);
+        return r < 0 ? r : write_file(dir_fd, SECRET_INFO, text, strlen(text), reterr);
 }
 
 /* 1: in its place, 0: there is one of that name already. */

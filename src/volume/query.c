@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define INFO_MAX (1024U * 1024)
+#define INFO_MAX JSON_OWN_MAX
 
 struct volume *volume_free(struct volume *v)
 {

@@ -23,7 +23,7 @@
 #include <unistd.h>
 
 #define CONTAINERS "containers"
-#define CONFIG_MAX (4U * 1024 * 1024)
+#define CONFIG_MAX JSON_OWN_MAX
 
 /* Whoever makes a container holds a volume for milliseconds, and he who fills it a little longer. */
 #define LOCK_TRIES    500
@@ -187,8 +187,11 @@ static int one_container(int dir_fd, const char *id, const char *name, mount_fn 
                 return err_move(reterr, r, &e);
         if (!may_name(text, name))
                 return 0;
-        if (json_parse(text, len, "config.json", &doc, NULL) < 0)
-                return 0; /* a damaged container can never start again */
+        if (json_parse(text, len, "config.json", &doc, &e) < 0) {
+                r = err_new(reterr, ERR_INVALID, "container %.12s, which may use it: %s", id,
+                            err_message(e));
+                return err_hint(reterr, r, "if nothing else reads it: kelp rm -f %.12s", id);
+        }
         each_mount(doc, id, fn, arg);
         return 0;
 }

@@ -78,8 +78,9 @@ static int write_info(int dir_fd, const struct volume_create_opts *o, struct err
                 json_add_pairs(options, o->options);
         if (!o->name || o->anonymous)
                 json_add_string(labels, VOLUME_ANONYMOUS, "");
-        text = json_object_to_json_string_ext(doc, JSON_C_TO_STRING_PLAIN |
-                                                       JSON_C_TO_STRING_NOSLASHESCAPE);
+        r = json_to_text(doc, VOLUME_INFO, &text, reterr);
+        if (r < 0)
+                return r;
         r = io_write_full(fd, text, strlen(text));
         if (r >= 0 && !o->quick && fsync(fd) < 0)
                 r = -errno;

@@ -638,3 +638,50 @@ def test_log_tag_is_a_template(kelp, busybox):
     kelp.fails("run", "--log-opt", "tag={{.Name", busybox, "true", code=125, match="log option tag: template: 1:")
     kelp.fails("run", "--rm", "--log-opt", "tag={{.Nope}}", busybox, "true", code=125, match="log option tag: template: .*Nope")
     assert kelp.ok("ps", "-aq").count("\n") == 0
+
+
+@pytest.mark.parametrize("args", [("-e", b"X=\xff"), ("-l", b"a=\xff"), ("-w", b"/\xff"), ("--health-cmd", b"\xff")], ids=lambda a: str(a[0]))
+def test_what_could_not_be_read_again_is_not_written(kelp, busybox, args):
+    """Bytes that are no text would make a container that nothing can load, nor remove."""
+    result = kelp.execute([*kelp.command("create", "--name", "b"), *map(os.fsdecode, args), busybox, "true"])
+    assert result.rc == 125 and "give them as UTF-8" in result.err, result
+    assert kelp.ok("ps", "-aq") == ""
+    kelp.ok("create", "--name", "b", busybox, "true")
+
+
+@pytest.mark.parametrize("verb", ["volume", "secret"])
+def test_labels_are_text(kelp, verb):
+    command = [*kelp.command(verb, "create", "-l", os.fsdecode(b"a=\xff")), "v"] + (["-"] if verb == "secret" else [])
+    result = kelp.execute(command, input="x")
+    assert result.rc == 125 and "UTF-8" in result.err, result
+    assert kelp.ok(verb, "ls", "-q") == ""
+
+
+def test_a_large_image_config_makes_a_usable_container(kelp, probe_tar):
+    kelp.ok("import", "--change", "LABEL big=" + "b" * 60000, probe_tar, "large")
+    kelp.ok("create", "--name", "c", "large", "true")
+    assert len(kelp.ok("inspect", "-f", "{{.Config.Labels.big}}", "c")) == 60000
+    kelp.ok("rm", "c")
+
+
+def test_a_damaged_container_keeps_its_volumes_and_can_be_removed(kelp, busybox):
+    kelp.ok("volume", "create", "kept")
+    kelp.ok("run", "--name", "c", "-v", "kept:/v", busybox, "sh", "-c", "echo data >/v/file")
+    config = next(kelp.root.glob("containers/*/config.json"))
+    config.write_bytes(config.read_bytes()[:-2])
+    kelp.fails("inspect", "c", match="hint: .*kelp rm -f c")
+    kelp.fails("volume", "rm", "kept", match="kelp rm -f")
+    kelp.fails("volume", "prune", "-af", match="kelp rm -f")
+    assert (kelp.root / "volumes" / "kept" / "_data" / "file").read_text() == "data\n"
+    assert kelp.ok("rm", "-f", "c") == "c"
+    kelp.ok("create", "--name", "c", "-v", "kept:/v", busybox, "true")
+    kelp.ok("rm", "c")
+    kelp.ok("volume", "rm", "kept")
+
+
+def test_errors_are_cut_between_characters(kelp, probe):
+    for start in ("", "x"):
+        result = kelp.fails("run", "--name", "c", probe, start + "é" * 3000)
+        assert result.rc in (126, 127) and "File name too long" in result.err, result
+        assert "File name too long" in kelp.json("inspect", "c")[0]["State"]["Error"]
+        kelp.ok("rm", "c")
