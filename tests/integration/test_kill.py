@@ -67,6 +67,7 @@ def scenario(kelp, archives, **kw):
                  ("rmi", "-f", "committed:1", "committed:2"), ("start", name),
                  ("create", "--label", name, "small:1", "probe", "true"), ("container", "prune", "-f", "--filter", f"label={name}"),
                  ("restart", "-t", "0", name),
+                 ("rename", name, f"{name}-renamed"), ("rename", f"{name}-renamed", name),
                  ("kill", name), ("wait", name), ("rm", name), ("run", "-d", "--name", name, "--restart", "on-failure:1", "small:1", "probe", "false"),
                  ("rm", "-f", name), ("run", "--name", name, "--restart", "on-failure:1", "small:1", "probe", "false"), ("rm", "-f", name), ("run", "-d", "--name", name, "small:1", "probe", "pause"),
                  ("rm", "-f", name), ("volume", "create", name),
@@ -144,6 +145,16 @@ def fault_programs(session_dir):
     return target
 
 
+def fill_event_log(kelp):
+    """To just below what makes it rotate."""
+    kelp.ok("volume", "create", "first")
+    kelp.ok("volume", "rm", "first")
+    log = kelp.root / "events" / "log"
+    line = log.read_bytes().splitlines(keepends=True)[0]
+    with open(log, "ab") as f:
+        f.write(line * ((2 << 20) // len(line)))
+
+
 @pytest.mark.parametrize("point", fault_points())
 def test_killed_at(kelp, archives, fault_programs, point):
     kelp.programs = fault_programs
@@ -151,6 +162,8 @@ def test_killed_at(kelp, archives, fault_programs, point):
     kelp.garbage = True
     log = kelp.work / "killed"
     env = {"KELP_FAULT_KILL": point, "KELP_FAULT_LOG": log}
+    if point == "events-rotate":
+        fill_event_log(kelp)
     reached = False
     for result in scenario(kelp, archives, env=env):
         assert result.rc not in (-signal.SIGSEGV, -signal.SIGABRT), result
