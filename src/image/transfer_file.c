@@ -159,15 +159,29 @@ static int put_in_place(const struct transfer_item *i, const char *made)
 
 /* ---- content ---- */
 
-/* How much of it is to be copied from @at on; it may have become shorter. */
-static uint64_t still_there(int fd, uint64_t at, uint64_t end)
+/* The next piece of data, of what was there in the beginning: *at moves to it, over the hole in front of it. 0: no more, *at is the end. It may
+ * have become shorter. */
+static uint64_t next_piece(int fd, uint64_t *at, uint64_t end)
 {
         struct stat now;
+        off_t data, hole;
 
-        if (fstat(fd, &now) < 0 || (uint64_t)now.st_size <= at)
+        if (fstat(fd, &now) < 0)
                 return 0;
         end = MIN(end, (uint64_t)now.st_size);
-        return MIN(end - at, CHUNK);
+        if (*at >= end)
+                return 0;
+        data = lseek(fd, (off_t)*at, SEEK_DATA);
+        if (data < 0 ? errno == ENXIO : (uint64_t)data >= end) {
+                *at = end;
+                return 0;
+        }
+        if (data >= 0) /* else the file system knows of no holes */
+                *at = (uint64_t)data;
+        hole = lseek(fd, (off_t)*at, SEEK_HOLE);
+        if (hole > 0 && (uint64_t)hole > *at)
+                end = MIN(end, (uint64_t)hole);
+        return MIN(end - *at, CHUNK);
 }
 
 static int copy_kernels(const struct transfer_item *i, int from, int to, struct err **reterr)
@@ -186,10 +200,33 @@ static int copy_kernels(const struct transfer_item *i, int from, int to, struct 
         return 0;
 }
 
+static int too_large(const struct transfer_item *i, uint64_t size, int errnum, struct err **reterr)
+{
+        int r = err_sys(reterr, errnum, "'%s': make a file of %llu bytes", i->path,
+                        (unsigned long long)size);
+
+        if (errnum == EFBIG || errnum == EINVAL)
+                (void)err_hint(reterr, r,
+                               "the file system that it is copied to has no files of that size");
+        return r;
+}
+
+static int copy_piece(const struct transfer_item *i, int from, int to, uint64_t at, uint64_t n,
+                      struct err **reterr)
+{
+        int r;
+
+        if (lseek(from, (off_t)at, SEEK_SET) < 0 || lseek(to, (off_t)at, SEEK_SET) < 0)
+                return transfer_fail(i, errno, "copy", reterr);
+        r = io_copy(from, to, n, reterr);
+        return r < 0 ? err_wrap(reterr, r, "'%s'", i->path) : 0;
+}
+
+/* The size comes first: one that the destination cannot have costs no work, and what is not written is a hole. */
 static int copy_content(struct transfer *x, const struct transfer_item *i, int from, int to,
                         struct err **reterr)
 {
-        uint64_t end = (uint64_t)i->st.st_size, at = 0, n;
+        uint64_t end = (uint64_t)i->st.st_size, at = 0, n, before = x->bytes;
 
         if (end == 0)
                 return kernel_fs_is(from) ? copy_kernels(i, from, to, reterr) : 0;
@@ -197,17 +234,20 @@ static int copy_content(struct transfer *x, const struct transfer_item *i, int f
                 x->bytes += end;
                 return 0;
         }
-        while ((n = still_there(from, at, end)) > 0) {
-                int r = io_copy(from, to, n, reterr);
+        if (ftruncate(to, (off_t)end) < 0)
+                return too_large(i, end, errno, reterr);
+        while ((n = next_piece(from, &at, end)) > 0) {
+                int r = copy_piece(i, from, to, at, n, reterr);
 
                 if (r >= 0 && tool_interrupted(x->t))
                         r = tool_interrupted_error(reterr);
                 if (r < 0)
-                        return err_wrap(reterr, r, "'%s'", i->path);
+                        return r;
                 at += n;
-                x->bytes += n;
+                x->bytes = before + at;
                 tool_progress(x->t, x->bytes);
         }
+        x->bytes = before + at;
         return ftruncate(to, (off_t)at) < 0 ? transfer_fail(i, errno, "set the size", reterr) : 0;
 }
 
