@@ -210,6 +210,41 @@ size_t str_utf8(const char *s, size_t n, uint32_t *ret)
         return len;
 }
 
+size_t str_utf8_whole(const char *data, size_t n)
+{
+        const unsigned char *s = (const unsigned char *)data;
+
+        /* A sequence has at most three bytes behind its first: look for a first byte among the last three. */
+        for (size_t back = 1; back <= 3 && back <= n; back++) {
+                unsigned char c = s[n - back];
+                size_t want;
+
+                if (c < 0x80)
+                        return n;
+                if (c < 0xc0)
+                        continue;
+                want = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
+                return want > back && back < n ? n - back : n;
+        }
+        return n;
+}
+
+void strbuf_add_utf8(struct strbuf *b, const char *s, size_t n)
+{
+        const char *end = s + n;
+
+        while (s < end) {
+                uint32_t c;
+                size_t len = str_utf8(s, (size_t)(end - s), &c);
+
+                if (len > 0)
+                        strbuf_add_len(b, s, len);
+                else
+                        strbuf_add(b, "\xef\xbf\xbd");
+                s += len > 0 ? len : 1;
+        }
+}
+
 static bool str_is_unprintable(uint32_t c)
 {
         return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x2028 && c <= 0x202e) ||

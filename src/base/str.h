@@ -16,6 +16,8 @@ void strbuf_add_len(struct strbuf *b, const void *s, size_t n);
 /* For a terminal: what may drive it or reorder the line (C0, DEL, C1, bidirectional overrides and isolates), and what is no UTF-8,
  * becomes \xNN, byte by byte. */
 void strbuf_add_printable(struct strbuf *b, const char *s, size_t n);
+/* For who reads UTF-8 and nothing else: what is none becomes U+FFFD, byte by byte. */
+void strbuf_add_utf8(struct strbuf *b, const char *s, size_t n);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void strbuf_addv(struct strbuf *b, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 char *strbuf_take(struct strbuf *b); /* never NULL: "" when empty; the buffer is left empty */
@@ -49,3 +51,5 @@ bool str_is_hex(const char *s, size_t n); /* exactly n lower-case hexadecimal di
 /* Length of the UTF-8 sequence that the @n > 0 bytes at @s begin with, decoded into *ret; 0 when it is malformed: cut off,
  * overlong, a surrogate, beyond Unicode. */
 size_t str_utf8(const char *s, size_t n, uint32_t *ret);
+/* Length of @data without an UTF-8 sequence that its end cuts off. */
+size_t str_utf8_whole(const char *data, size_t n);

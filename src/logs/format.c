@@ -14,59 +14,6 @@
 
 /* ---- UTF-8 ---- */
 
-/* Length of the valid sequence at @s, 0 when there is none. No overlong forms, no surrogates, ≤ U+10FFFF (RFC 3629). */
-static size_t utf8_sequence(const unsigned char *s, size_t n)
-{
-        unsigned char lo = 0x80, hi = 0xbf;
-        size_t len;
-
-        if (s[0] < 0x80)
-                return 1;
-        if (s[0] >= 0xc2 && s[0] <= 0xdf) {
-                len = 2;
-        } else if (s[0] >= 0xe0 && s[0] <= 0xef) {
-                len = 3;
-                if (s[0] == 0xe0)
-                        lo = 0xa0;
-                if (s[0] == 0xed)
-                        hi = 0x9f;
-        } else if (s[0] >= 0xf0 && s[0] <= 0xf4) {
-                len = 4;
-                if (s[0] == 0xf0)
-                        lo = 0x90;
-                if (s[0] == 0xf4)
-                        hi = 0x8f;
-        } else {
-                return 0;
-        }
-        if (n < len || s[1] < lo || s[1] > hi)
-                return 0;
-        for (size_t i = 2; i < len; i++) {
-                if (s[i] < 0x80 || s[i] > 0xbf)
-                        return 0;
-        }
-        return len;
-}
-
-size_t log_utf8_whole(const char *data, size_t n)
-{
-        const unsigned char *s = (const unsigned char *)data;
-
-        /* A sequence has at most three bytes behind its first: look for a first byte among the last three. */
-        for (size_t back = 1; back <= 3 && back <= n; back++) {
-                unsigned char c = s[n - back];
-                size_t want;
-
-                if (c < 0x80)
-                        return n;
-                if (c < 0xc0)
-                        continue;
-                want = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
-                return want > back && back < n ? n - back : n;
-        }
-        return n;
-}
-
 static void utf8_put(struct strbuf *b, uint32_t c)
 {
         char s[4];
@@ -105,7 +52,8 @@ static bool json_plain(unsigned char c)
 static size_t json_escape_one(char *out, size_t *len, const unsigned char *s, size_t n)
 {
         static const char hex[] = "0123456789abcdef";
-        size_t k = s[0] < 0x80 ? 1 : utf8_sequence(s, n);
+        uint32_t c;
+        size_t k = s[0] < 0x80 ? 1 : str_utf8((const char *)s, n, &c);
 
         if (k == 0) {
                 memcpy(out, "\\ufffd", 6);

@@ -33,8 +33,6 @@ void log_k8s_encode(struct strbuf *out, enum log_stream s, const char *data, siz
 /* @line without its newline. The entry's buffers are used again. False: damaged, to be skipped. */
 bool log_json_decode(const char *line, size_t n, struct log_entry *ret);
 bool log_k8s_decode(const char *line, size_t n, struct log_entry *ret);
-/* Length of @data without an UTF-8 sequence that its end cuts off. */
-size_t log_utf8_whole(const char *data, size_t n);
 
 /* Positions the files so that the last @lines lines follow; earlier files are closed. */
 int log_tail(struct line_files *c, enum log_driver d, int64_t lines);

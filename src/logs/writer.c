@@ -228,7 +228,7 @@ static void line_gather(struct log_writer *w, enum log_stream s, const char *dat
                 n -= take;
                 if (l->len == LOG_PIECE_MAX) {
                         /* A character is not torn apart: each piece must be valid by itself. */
-                        size_t whole = log_utf8_whole(l->data, l->len);
+                        size_t whole = str_utf8_whole(l->data, l->len);
 
                         line_out(w, s, l->data, whole, true);
                         memmove(l->data, l->data + whole, l->len - whole);

@@ -150,14 +150,18 @@ static void judge(struct health *h, int code)
         }
 }
 
+/* @output: any bytes, of the container. Who reads the record takes UTF-8 only: one byte that is none would hide the whole of it. */
 static void add_result(struct health *h, int code, const char *output)
 {
+        AUTO_STRBUF text = {0};
+
         if (h->n == LOG_MAX) {
                 free(h->log[0].output);
                 memmove(&h->log[0], &h->log[1], (LOG_MAX - 1) * sizeof(h->log[0]));
                 h->n--;
         }
-        h->log[h->n++] = (struct result){h->start_ns, clock_now_ns(), code, xstrdup(output)};
+        strbuf_add_utf8(&text, output, strlen(output));
+        h->log[h->n++] = (struct result){h->start_ns, clock_now_ns(), code, strbuf_take(&text)};
         judge(h, code);
         write_record(h);
 }
@@ -295,6 +299,9 @@ bool health_reap(struct health *h, pid_t pid, int status)
                 return false;
         while (h->out >= 0 && h->output.len < OUTPUT_MAX && read_output(h))
                 ;
+        /* Where the output was cut off it ends with a whole character. */
+        if (h->output.len == OUTPUT_MAX)
+                h->output.data[str_utf8_whole(h->output.data, OUTPUT_MAX)] = '\0';
         if (h->timed_out)
                 late = xasprintf("Health check exceeded timeout (%" PRId64 " ms)",
                                  h->check.timeout_ns / 1000000);

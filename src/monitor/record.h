@@ -26,6 +26,9 @@ struct err;
 #define RECORD_MAX        (64U * 1024)
 #define RECORD_EXECS_KEPT 64
 
+/* It holds output of the container, of which a byte takes up to six in JSON. */
+#define RECORD_HEALTH_MAX (256U * 1024)
+
 struct run_record {
         struct process_id process, monitor;
         int64_t started_ns;

@@ -41,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
         as_output((const char *)data, n, true);
         if (!memchr(data, '\n', n))
                 as_output((const char *)data, n, false);
-        if (log_utf8_whole((const char *)data, n) > n)
+        if (str_utf8_whole((const char *)data, n) > n)
                 abort();
         return 0;
 }

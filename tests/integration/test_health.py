@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Health checks: run by the monitor, seen in inspect, ps and events."""
+import os
+import signal
 import time
 
 from harness import wait_for
@@ -71,6 +73,31 @@ def test_output_is_bounded_and_a_flood_passes(kelp, busybox):
     kelp.ok("run", "-d", "--name", "c", *FAST, "--health-cmd", "yes | head -c 3000000; true", busybox, "sleep", "1000")
     wait_for(lambda: health(kelp, "c")["Status"] == "healthy")
     assert len(health(kelp, "c")["Log"][0]["Output"]) == 4096
+
+
+def test_output_that_is_no_utf8(kelp, busybox):
+    """It hides neither the result nor the status, and who has asked for the check gets an answer."""
+    run = ("run", "-d", "--health-interval", "1h", "--health-timeout", "20s", "--health-retries", "1")
+    kelp.ok(*run, "--name", "c", "--health-cmd", r"printf 'a\377\303b'; exit 1", busybox, "sleep", "1000")
+    assert kelp.fails("healthcheck", "run", "c", code=1).out == "unhealthy\n"
+    assert health(kelp, "c")["Status"] == "unhealthy" and health(kelp, "c")["Log"][0]["Output"] == "a\ufffd\ufffdb"
+    kelp.ok(*run, "--name", "cut", "--health-cmd", "yes ä | tr -d '\\n' | (printf x; head -c 9000)", busybox, "sleep", "1000")
+    kelp.ok("healthcheck", "run", "cut")
+    assert health(kelp, "cut")["Log"][0]["Output"] == "x" + "ä" * 2047, "no half of a character"
+    kelp.ok(*run, "--name", "long", "--health-cmd", r"head -c 9000 /dev/zero | tr '\0' '\1'", busybox, "sleep", "1000")
+    for _ in range(5):
+        kelp.ok("healthcheck", "run", "long")
+    assert [e["Output"] for e in health(kelp, "long")["Log"]] == ["\1" * 4096] * 5, "six bytes each in the record"
+
+
+def test_healthcheck_run_ends_without_a_result(kelp, busybox):
+    kelp.ok("run", "-d", "--name", "c", "--health-interval", "1h", "--health-timeout", "100ms", "--health-cmd", "true", busybox, "sleep", "1000")
+    monitor, = monitors(kelp)
+    os.kill(monitor, signal.SIGSTOP)
+    try:
+        kelp.fails("healthcheck", "run", "c", code=125, match=f"process {monitor}, tells of no result")
+    finally:
+        os.kill(monitor, signal.SIGCONT)
 
 
 def test_what_a_check_leaves_running_does_not_delay_it(kelp, busybox):

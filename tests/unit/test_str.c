@@ -33,6 +33,25 @@ static void test_strbuf_grows(void **state)
         assert_int_equal(strlen(b.data), 30000);
 }
 
+static void test_utf8(void **state)
+{
+        static const char bad[] = "a\xff\xc3(\xe2\x82\0\xed\xa0\x80\xe2\x82\xac\xf0\x9f\x98";
+        AUTO_STRBUF b = {0};
+
+        strbuf_add_utf8(&b, bad, sizeof(bad) - 1);
+#define NONE "\xef\xbf\xbd"
+        assert_int_equal(b.len, sizeof("a" NONE NONE "(" NONE NONE "\0" NONE NONE NONE
+                                       "\xe2\x82\xac" NONE NONE NONE) -
+                                    1);
+        assert_memory_equal(
+            b.data, "a" NONE NONE "(" NONE NONE "\0" NONE NONE NONE "\xe2\x82\xac" NONE NONE NONE,
+            b.len);
+        assert_int_equal(str_utf8_whole("a\xe2\x82\xac", 4), 4);
+        assert_int_equal(str_utf8_whole("a\xe2\x82", 3), 1);
+        assert_int_equal(str_utf8_whole("a\xf0\x9f\x98", 4), 1);
+        assert_int_equal(str_utf8_whole("", 0), 0);
+}
+
 static void test_strv(void **state)
 {
         AUTO_STRV v = {0}, w = {0};
@@ -120,10 +139,15 @@ static void test_alloc_overflow_aborts(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_strbuf), cmocka_unit_test(test_strbuf_grows),
-            cmocka_unit_test(test_strv),   cmocka_unit_test(test_env),
-            cmocka_unit_test(test_split),  cmocka_unit_test(test_predicates),
-            cmocka_unit_test(test_alloc),  cmocka_unit_test(test_alloc_overflow_aborts),
+            cmocka_unit_test(test_strbuf),
+            cmocka_unit_test(test_strbuf_grows),
+            cmocka_unit_test(test_utf8),
+            cmocka_unit_test(test_strv),
+            cmocka_unit_test(test_env),
+            cmocka_unit_test(test_split),
+            cmocka_unit_test(test_predicates),
+            cmocka_unit_test(test_alloc),
+            cmocka_unit_test(test_alloc_overflow_aborts),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
