@@ -64,22 +64,38 @@ static int connect_manager(const char *address)
         return connect(fd, (struct sockaddr *)&addr, len) < 0 ? -errno : TAKE_FD(fd);
 }
 
+/* By descriptors: what a name leads to is known only for as long as nobody else writes there. */
+static int open_to_all(int dir)
+{
+        AUTO_CLOSE int fd = openat(dir, NOTIFY_NAME, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        char path[FD_PATH_MAX];
+
+        if (fd < 0 || chmod(fd_path(fd, path), 0666) < 0)
+                return -errno;
+        return fchmod(dir, 0755) < 0 ? -errno : 0;
+}
+
 static int listen_inside(int dir_fd, struct err **reterr)
 {
         AUTO_CLOSE int dir = -EBADF, fd = -EBADF;
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
         char path[FD_PATH_MAX];
+        int r;
 
+        /* A container with the rights to make its mount writable may have left anything there. */
+        r = path_remove_tree(dir_fd, NOTIFY_DIR, reterr);
+        if (r < 0)
+                return r;
         dir = path_mkdir_open(dir_fd, NOTIFY_DIR, 0755, reterr);
         if (dir < 0)
                 return dir;
-        (void)unlinkat(dir, NOTIFY_NAME, 0);
         (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" NOTIFY_NAME, fd_path(dir, path));
         fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         /* Whoever the program is in the container: no one else can get at the directory. */
-        if (fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
-            fchmodat(dir, ".", 0755, 0) < 0 || fchmodat(dir, NOTIFY_NAME, 0666, 0) < 0)
-                return err_sys(reterr, errno, "listen for the container's readiness");
+        r = fd < 0 || bind(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ? -errno
+                                                                           : open_to_all(dir);
+        if (r < 0)
+                return err_sys(reterr, -r, "listen for the container's readiness");
         return TAKE_FD(fd);
 }
 
@@ -87,7 +103,9 @@ static void show_inside(const struct dirs *d, struct spec *s)
 {
         AUTO_FREE char *source = xasprintf("%s/containers/%s/" NOTIFY_DIR, d->root, s->id);
 
-        (void)spec_add_mount(s, NOTIFY_INSIDE, "bind", source, "bind,rprivate,nosuid,nodev,noexec");
+        /* Read-only: it lies outside the container's layer and limits. Connecting to a socket writes nothing. */
+        (void)spec_add_mount(s, NOTIFY_INSIDE, "bind", source,
+                             "bind,ro,rprivate,nosuid,nodev,noexec");
         strv_env_set(&s->process.env, "NOTIFY_SOCKET=" NOTIFY_INSIDE "/" NOTIFY_NAME);
 }
 

@@ -48,6 +48,10 @@ def start(kelp, image, *options, command=(PROBE, "pause"), address="notify"):
                    env={"NOTIFY_SOCKET": address if address.startswith("@") else str(kelp.work / address)})
 
 
+def notify_dir(kelp):
+    return next(p for p in kelp.root.glob("containers/*/notify"))
+
+
 @pytest.mark.parametrize("options", [[], ["--sdnotify", "container"], ["--user", "1000"]], ids=" ".join)
 def test_the_program_tells(kelp, probe, manager, options):
     said = r"STATUS=loading\nREADY=1\nMAINPID=1\nFDSTORE=1\nX_EVIL=1\nWATCHDOG=1"
@@ -97,6 +101,34 @@ def test_abstract_address_and_a_second_start(kelp, probe):
     kelp.ok("start", "c", env={"NOTIFY_SOCKET": "@" + name})
     m.wait_for("READY=1")
     m.socket.close()
+
+
+def test_its_directory_is_not_the_containers(kelp, busybox, manager):
+    """Else it fills the disk outside of its layer, and a directory in the socket's place keeps it from ever starting again."""
+    start(kelp, busybox, command=("sh", "-c", "rm -rf /run/notify/notify.sock; mkdir /run/notify/x; echo x > /run/notify/y; echo over; exec sleep 1000"))
+    wait_for(lambda: "over" in kelp.ok("logs", "c"), what="the end of its attempts")
+    assert os.listdir(notify_dir(kelp)) == ["notify.sock"]
+    assert kelp.ok("exec", "c", "sh", "-c", "grep ' /run/notify ' /proc/self/mounts").split()[3].split(",")[0] == "ro"
+
+
+def test_it_starts_whatever_lies_there(kelp, busybox, manager):
+    """As a container can leave it that may make its mount writable; files of another's, out of the way of permissions, too."""
+    start(kelp, busybox, command=("true",))
+    kelp.ok("wait", "c")
+    place, victim = notify_dir(kelp), kelp.work / "victim"
+    owner = os.stat(place).st_uid
+    (place / "notify.sock").unlink()
+    (place / "notify.sock" / "a").mkdir(parents=True)
+    (place / "notify.sock" / "a" / "b").touch()
+    for path in (place / "notify.sock", place / "notify.sock" / "a"):
+        os.chown(path, owner, owner)
+    os.chmod(place / "notify.sock" / "a", 0)
+    victim.touch(mode=0o600)
+    os.chown(victim, owner, owner)
+    os.symlink(victim, place / "link")
+    kelp.ok("start", "c", env={"NOTIFY_SOCKET": str(kelp.work / "notify")})
+    kelp.ok("wait", "c")
+    assert os.listdir(place) == ["notify.sock"] and os.stat(victim).st_mode & 0o777 == 0o600
 
 
 def test_a_manager_that_is_not_there(kelp, probe):
