@@ -76,16 +76,15 @@ static bool owner_is_refused(int errnum)
         return errnum == EPERM || errnum == EINVAL || errnum == EOVERFLOW || errnum == EOPNOTSUPP;
 }
 
-static int set_owner(struct transfer *x, const struct transfer_item *i, int dir, const char *name,
-                     int flags, struct err **reterr)
+static int set_owner(struct transfer *x, const struct transfer_item *i, int fd, struct err **reterr)
 {
         struct stat now;
         uid_t uid;
         gid_t gid;
 
         if (!wanted_owner(x, &i->st, &uid, &gid) ||
-            (fstatat(dir, name, &now, flags) == 0 && now.st_uid == uid && now.st_gid == gid) ||
-            fchownat(dir, name, uid, gid, flags) == 0)
+            (fstat(fd, &now) == 0 && now.st_uid == uid && now.st_gid == gid) ||
+            fchownat(fd, "", uid, gid, AT_EMPTY_PATH) == 0)
                 return 0;
         if (!owner_is_refused(errno))
                 return transfer_fail(i, errno, "set the owner", reterr);
@@ -103,7 +102,7 @@ int transfer_attributes(struct transfer *x, const struct transfer_item *i, int f
                         struct err **reterr)
 {
         struct timespec ts[2] = {i->st.st_mtim, i->st.st_mtim};
-        int r = set_owner(x, i, fd, "", AT_EMPTY_PATH, reterr);
+        int r = set_owner(x, i, fd, reterr);
 
         if (r < 0)
                 return r;
@@ -331,28 +330,56 @@ static int copy_file(struct transfer *x, const struct transfer_item *i, struct e
         return write_new(x, &now, from, reterr);
 }
 
-static int copy_special(struct transfer *x, const struct transfer_item *i, struct err **reterr)
+/* No call makes a link or fifo and opens it. */
+static int make_special(struct transfer *x, const struct transfer_item *i, const char *temp,
+                        struct err **reterr)
+{
+        char target[PATH_MAX];
+        ssize_t n;
+
+        if (S_ISFIFO(i->st.st_mode)) {
+                if (mkfifoat(i->to, temp, wanted_mode(x, i->st.st_mode)) == 0) /* no umask here */
+                        return 0;
+                return transfer_fail(i, errno, "make it", reterr);
+        }
+        n = readlinkat(i->from, i->name, target, sizeof(target) - 1);
+        if (n <= 0)
+                return transfer_fail(i, n < 0 ? errno : ENOENT, "read the link", reterr);
+        target[n] = '\0';
+        return symlinkat(target, i->to, temp) < 0 ? transfer_fail(i, errno, "make it", reterr) : 0;
+}
+
+/* By now the container may have put something else under its name, in a directory of the host that it shares: a file of the caller's, whose owner
+ * is not to change. So it is looked at first, and never named again. */
+static int special_attributes(struct transfer *x, const struct transfer_item *i, const char *temp,
+                              struct err **reterr)
 {
         struct timespec ts[2] = {i->st.st_mtim, i->st.st_mtim};
-        char target[PATH_MAX], temp[TEMP_MAX];
+        AUTO_CLOSE int fd = openat(i->to, temp, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        struct stat made;
+        int r;
+
+        if (fd < 0 || fstat(fd, &made) < 0)
+                return transfer_fail(i, errno, "open what was made", reterr);
+        if ((made.st_mode & S_IFMT) != (i->st.st_mode & S_IFMT) || made.st_nlink != 1)
+                return transfer_fail(i, ESTALE, "open what was made", reterr);
+        r = set_owner(x, i, fd, reterr);
+        if (r >= 0)
+                (void)utimensat(fd, "", ts, AT_EMPTY_PATH);
+        return r;
+}
+
+static int copy_special(struct transfer *x, const struct transfer_item *i, struct err **reterr)
+{
+        char temp[TEMP_MAX];
         int r;
 
         temporary_name(temp);
-        if (S_ISLNK(i->st.st_mode)) {
-                ssize_t n = readlinkat(i->from, i->name, target, sizeof(target) - 1);
-
-                if (n <= 0)
-                        return transfer_fail(i, n < 0 ? errno : ENOENT, "read the link", reterr);
-                target[n] = '\0';
-                r = symlinkat(target, i->to, temp);
-        } else {
-                r = mkfifoat(i->to, temp, wanted_mode(x, i->st.st_mode)); /* no umask here */
-        }
+        r = make_special(x, i, temp, reterr);
         if (r < 0)
-                return transfer_fail(i, errno, "make it", reterr);
-        r = set_owner(x, i, i->to, temp, AT_SYMLINK_NOFOLLOW, reterr);
+                return r;
+        r = special_attributes(x, i, temp, reterr);
         if (r >= 0) {
-                (void)utimensat(i->to, temp, ts, AT_SYMLINK_NOFOLLOW);
                 r = put_in_place(i, temp);
                 if (r < 0)
                         (void)transfer_fail(i, -r, "give it its name", reterr);

@@ -78,10 +78,25 @@ static int push_take(struct walk *w, int from, int to, const struct stat *st, bo
         return 0;
 }
 
+/* Once it is open: is it still the one that was made, not a directory of the caller's that the container has put in its place, to be given to
+ * it? Whose directory an empty one was makes no difference. */
+static int check_made(const struct transfer_item *i, int fd, struct err **reterr)
+{
+        struct view_names names = {0};
+        int r = view_names_add(&names, fd, 0);
+        bool empty = names.n == 0;
+
+        view_names_release(&names);
+        if (r >= 0 && empty)
+                return 0;
+        return transfer_fail(i, r < 0 ? -r : ESTALE, "open the directory that was made", reterr);
+}
+
 static int make_dir(struct transfer *x, const struct transfer_item *i, bool *ret_made,
                     struct err **reterr)
 {
-        int r = transfer_make_room(x, i, reterr), fd;
+        AUTO_CLOSE int fd = -EBADF;
+        int r = transfer_make_room(x, i, reterr);
 
         if (r < 0)
                 return r;
@@ -90,8 +105,10 @@ static int make_dir(struct transfer *x, const struct transfer_item *i, bool *ret
         else if (errno != EEXIST)
                 return transfer_fail(i, errno, "make the directory", reterr);
         fd = openat(i->to, i->to_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-        return fd < 0 ? transfer_fail(i, errno, "open the directory that is copied to", reterr)
-                      : fd;
+        if (fd < 0)
+                return transfer_fail(i, errno, "open the directory that is copied to", reterr);
+        r = *ret_made ? check_made(i, fd, reterr) : 0;
+        return r < 0 ? r : TAKE_FD(fd);
 }
 
 static int enter(struct walk *w, const struct transfer_item *i, struct err **reterr)

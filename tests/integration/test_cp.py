@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import sys
 import tarfile
 
 import pytest
@@ -470,6 +471,59 @@ def test_a_container_that_swaps_directories(kelp, busybox, secret, shared):
             assert os.readlink(p) != "SECRET", p
         elif p.is_file():
             assert p.read_text() != "SECRET", p
+
+
+# Puts a file of somebody else's over every temporary name that appears, as fast as it goes.
+SNATCH = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None)
+fd = libc.inotify_init1(0o4000)
+assert libc.inotify_add_watch(fd, b".", 0x100) >= 0  # IN_CREATE
+victims = sorted(os.listdir("../victims"), reverse=True)
+print("ready", flush=True)
+while victims:
+    try:
+        event = os.read(fd, 65536)
+    except BlockingIOError:
+        continue
+    name = event[16:].split(b"\\0", 1)[0]  # the first of those that came: the others have their names by now
+    if name.startswith(b".kelp-cp-"):
+        try:
+            os.rename(b"../victims/" + victims[-1].encode(), name)
+            victims.pop()
+        except OSError:
+            pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["link", "fifo"])
+def test_a_container_that_puts_files_under_temporary_names(kelp, busybox, kind):
+    """Nothing but what cp has made gets an owner."""
+    victims, shared = kelp.work / "victims", kelp.work / "shared"
+    for d in (victims, shared, kelp.work / "in"):
+        d.mkdir()
+        d.chmod(0o777)
+        os.chown(d, kelp.user.uid, kelp.user.gid)
+    for i in range(3000):
+        if i < 300:
+            os.symlink("x", kelp.work / f"in/{i}") if kind == "link" else os.mkfifo(kelp.work / f"in/{i}")
+        write(kelp, f"victims/{i:04}", "SECRET", 0o600)
+    victims.chmod(0o777)
+    kelp.ok("create", "--name", "c", "--uidmap", "0:1:1000", "--gidmap", "0:1:1000", "-v", f"{shared}:/shared", busybox, "true")
+    root = kelp.user.ranges()[0][0]
+    attacker = subprocess.Popen([sys.executable, "-c", SNATCH], cwd=shared, user=root, group=root, extra_groups=[],
+                                stdout=subprocess.PIPE)
+    try:
+        assert attacker.stdout.readline() == b"ready\n"
+        outcomes = [kelp("cp", "in/.", "c:/shared").rc for _ in range(12)]
+    finally:
+        attacker.kill()
+        attacker.wait()
+        attacker.stdout.close()
+    assert len(os.listdir(victims)) < 3000 and set(outcomes) <= {0, 125}, outcomes
+    for p in [*shared.iterdir(), *victims.iterdir()]:
+        if stat.S_ISREG(p.lstat().st_mode):
+            assert p.lstat().st_uid == kelp.user.uid, p
 
 
 def test_things_that_block(kelp, busybox):
