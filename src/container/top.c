@@ -3,8 +3,9 @@
  * Theory of operation
  *   A process belongs to the container when it is in the PID namespace of the container's first process, or is the child of one that does
  *   (that of a namespace of its own further in). A container that shares the PID namespace with others is told apart by its mount namespace.
- *   The first process is held by a pidfd: if it is still there when everything was read, its number meant it all along. The others may come
- *   and go; one whose files vanish while they are read is left out.
+ *   One look at all of /proc, however fast processes come and go: their numbers first, then each one's parent, start and namespace; who
+ *   belongs is decided in memory, and the rest is read of those alone. One that ends meanwhile is left out, and so is who has got its number:
+ *   it has another start. The first process is held by a pidfd: if it is still there when everything was read, its number meant it all along.
  */
 #include "container/top.h"
 
@@ -109,20 +110,20 @@ enum {
 
 static bool parse_numbers(const struct strv *f, struct top_process *p)
 {
-        uint64_t utime, stime, start, pages, tick = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+        uint64_t utime, stime, pages, tick = 1000000000 / (uint64_t)sysconf(_SC_CLK_TCK);
         int64_t tty;
 
         if (f->n < STAT_COUNT || parse_u32(f->v[STAT_PPID], &p->hppid) < 0 ||
             parse_i64(f->v[STAT_TTY], &tty) < 0 || parse_u64(f->v[STAT_UTIME], &utime) < 0 ||
             parse_u64(f->v[STAT_STIME], &stime) < 0 || parse_i64(f->v[STAT_NICE], &p->nice) < 0 ||
-            parse_u64(f->v[STAT_START], &start) < 0 ||
+            parse_u64(f->v[STAT_START], &p->start_ticks) < 0 ||
             parse_u64(f->v[STAT_VSIZE], &p->vsz_bytes) < 0 || parse_u64(f->v[STAT_RSS], &pages) < 0)
                 return false;
         p->state = f->v[STAT_STATE][0];
         p->tty = (uint32_t)tty;
         p->rss_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
         p->cpu_ns = (int64_t)((utime + stime) * tick);
-        p->age_ns = MAX((int64_t)0, clock_monotonic_ns() - (int64_t)(start * tick));
+        p->age_ns = MAX((int64_t)0, clock_monotonic_ns() - (int64_t)(p->start_ticks * tick));
         p->start_ns = clock_now_ns() - p->age_ns;
         return true;
 }
@@ -143,7 +144,7 @@ static bool read_stat(uint32_t pid, struct top_process *p)
         return true;
 }
 
-/* @depth: how many PID namespaces lie between ours and the container's. */
+/* @depth: how many PID namespaces lie between ours and the container's. False: it has ended, or is not in that. */
 static bool read_status(uint32_t pid, size_t depth, struct top_process *p)
 {
         AUTO_FREE char *text = read_some(pid, "status", PROC_MAX, NULL);
@@ -158,12 +159,16 @@ static bool read_status(uint32_t pid, size_t depth, struct top_process *p)
         p->rgid = ids[0];
         p->gid = ids[1];
         (void)numbers_of(text, "Seccomp", &p->seccomp, 1);
-        p->pid = numbers_of(text, "NSpid", in_ns, NESTED_MAX) > depth ? in_ns[depth] : 0;
+        /* In its PID namespace or below it, or it is not the container's. */
+        if (numbers_of(text, "NSpid", in_ns, NESTED_MAX) <= depth)
+                return false;
+        p->pid = in_ns[depth];
         p->pgid = numbers_of(text, "NSpgid", in_ns, NESTED_MAX) > depth ? in_ns[depth] : 0;
         return true;
 }
 
-static void read_args(uint32_t pid, struct top_process *p)
+/* NULL: it has none. Caller owns. */
+static char *read_args(uint32_t pid)
 {
         size_t n = 0;
         AUTO_FREE char *text = read_some(pid, "cmdline", ARGS_MAX, &n);
@@ -172,7 +177,7 @@ static void read_args(uint32_t pid, struct top_process *p)
                 n--;
         for (size_t i = 0; i < n; i++)
                 text[i] = text[i] ? text[i] : ' ';
-        p->args = n > 0 ? xstrndup(text, n) : xasprintf("[%s]", p->comm);
+        return n > 0 ? xstrndup(text, n) : NULL;
 }
 
 static void process_release(struct top_process *p)
@@ -183,77 +188,139 @@ static void process_release(struct top_process *p)
 
 /* ---- all of them ---- */
 
-static int by_pid(const void *a, const void *b)
-{
-        const struct top_process *x = a, *y = b;
+enum place { PLACE_UNKNOWN, PLACE_ASKED, PLACE_INSIDE, PLACE_OUTSIDE };
 
-        return x->hpid < y->hpid ? -1 : x->hpid > y->hpid;
-}
-
-static const struct top_process *find(const struct top *t, uint32_t hpid)
-{
-        for (size_t i = 0; i < t->n; i++) {
-                if (t->v[i].hpid == hpid)
-                        return &t->v[i];
-        }
-        return NULL;
-}
+/* What one look at a process has told. */
+struct sight {
+        uint32_t pid, ppid;
+        uint64_t start_ticks;
+        enum place place;
+};
 
 struct search {
         const char *which; /* namespace: "pid", or "mnt" where that is shared */
         char ns[NS_MAX];
         size_t depth;
-        struct top *found;
+        struct sight *v; /* by pid */
+        size_t n, cap;
 };
 
-/* Whether anything was added. */
-static bool add_process(struct search *s, uint32_t pid)
+static int by_pid(const void *a, const void *b)
 {
-        struct top_process p = {.hpid = pid};
-        char ns[NS_MAX] = "";
+        const uint32_t *x = a, *y = b;
 
-        if (find(s->found, pid) || !read_stat(pid, &p))
-                return false;
-        if ((!read_ns(pid, s->which, ns) || strcmp(ns, s->ns) != 0) && !find(s->found, p.hppid)) {
-                process_release(&p);
-                return false;
-        }
-        if (!read_status(pid, s->depth, &p)) {
-                process_release(&p);
-                return false;
-        }
-        read_args(pid, &p);
-        s->found->v = xrealloc(s->found->v, s->found->n + 1, sizeof(p));
-        s->found->v[s->found->n++] = p;
-        return true;
+        return *x < *y ? -1 : *x > *y;
 }
+_Static_assert(offsetof(struct sight, pid) == 0 && offsetof(struct top_process, hpid) == 0,
+               "by_pid() compares what they begin with");
 
-/* Once through /proc. A child may stand before its parent there (pids wrap around): the caller asks until nothing is new. */
-static int add_processes(struct search *s, bool *ret_new, struct err **reterr)
+/* Only the numbers: who looked at each process meanwhile might never come to the end of a container that forks all the time. */
+static int list_processes(struct search *s, struct err **reterr)
 {
         DIR *dir = opendir("/proc");
         struct dirent *e;
         uint32_t pid;
 
-        *ret_new = false;
         if (!dir)
                 return err_sys(reterr, errno, "read /proc");
         while ((e = readdir(dir))) {
-                if (e->d_name[0] >= '1' && e->d_name[0] <= '9' && parse_u32(e->d_name, &pid) >= 0)
-                        *ret_new |= add_process(s, pid);
+                if (e->d_name[0] < '1' || e->d_name[0] > '9' || parse_u32(e->d_name, &pid) < 0)
+                        continue;
+                if (s->n == s->cap) {
+                        s->cap = MAX((size_t)256, s->cap * 2);
+                        s->v = xrealloc(s->v, s->cap, sizeof(*s->v));
+                }
+                s->v[s->n++] = (struct sight){.pid = pid};
         }
         (void)closedir(dir);
+        qsort(s->v, s->n, sizeof(*s->v), by_pid);
         return 0;
+}
+
+static void look_at(const struct search *s, struct sight *seen)
+{
+        struct top_process p = {0};
+        char ns[NS_MAX] = "";
+
+        if (!read_stat(seen->pid, &p)) {
+                seen->place = PLACE_OUTSIDE;
+                return;
+        }
+        seen->ppid = p.hppid;
+        seen->start_ticks = p.start_ticks;
+        if (read_ns(seen->pid, s->which, ns) && strcmp(ns, s->ns) == 0)
+                seen->place = PLACE_INSIDE;
+        process_release(&p);
+}
+
+/* Nobody is younger than his child: who is has been given the number of one that ended since we looked at the child. */
+static struct sight *parent_of(const struct search *s, const struct sight *child)
+{
+        struct sight *parent =
+            s->n ? bsearch(&child->ppid, s->v, s->n, sizeof(*s->v), by_pid) : NULL;
+
+        return parent && parent->start_ticks <= child->start_ticks ? parent : NULL;
+}
+
+/* Also for everyone between @seen and the first of its ancestors whose place is known. */
+static void find_place(const struct search *s, struct sight *seen)
+{
+        struct sight *p = seen;
+        enum place place;
+
+        for (; p && p->place == PLACE_UNKNOWN; p = parent_of(s, p))
+                p->place = PLACE_ASKED;
+        place = p && p->place == PLACE_INSIDE ? PLACE_INSIDE : PLACE_OUTSIDE;
+        for (p = seen; p && p->place == PLACE_ASKED; p = parent_of(s, p))
+                p->place = place;
+}
+
+/* False: it has ended. Its start is read last: if that is what it was, all before it was the same process's. */
+static bool read_process(const struct search *s, const struct sight *seen, struct top_process *p)
+{
+        *p = (struct top_process){.hpid = seen->pid};
+        if (!read_status(seen->pid, s->depth, p))
+                return false;
+        p->args = read_args(seen->pid);
+        if (!read_stat(seen->pid, p) || p->start_ticks != seen->start_ticks) {
+                process_release(p);
+                return false;
+        }
+        if (!p->args)
+                p->args = xasprintf("[%s]", p->comm);
+        return true;
+}
+
+static void read_processes(struct search *s, struct top *t)
+{
+        size_t inside = 0;
+
+        for (size_t i = 0; i < s->n; i++)
+                look_at(s, &s->v[i]);
+        for (size_t i = 0; i < s->n; i++) {
+                find_place(s, &s->v[i]);
+                inside += s->v[i].place == PLACE_INSIDE;
+        }
+        t->v = xrealloc(NULL, MAX(inside, (size_t)1), sizeof(*t->v));
+        for (size_t i = 0; i < s->n; i++) {
+                if (s->v[i].place == PLACE_INSIDE && read_process(s, &s->v[i], &t->v[t->n]))
+                        t->n++;
+        }
+        for (size_t i = 0; i < t->n; i++) {
+                const struct top_process *parent =
+                    bsearch(&t->v[i].hppid, t->v, t->n, sizeof(*t->v), by_pid);
+
+                t->v[i].ppid = parent ? parent->pid : 0;
+        }
 }
 
 static int find_processes(uint32_t first, struct top *t, struct err **reterr)
 {
         AUTO_FREE char *status = read_some(first, "status", PROC_MAX, NULL);
-        struct search s = {.which = "pid", .found = t};
+        struct search s = {.which = "pid"};
         uint32_t in_ns[NESTED_MAX];
         size_t n = status ? numbers_of(status, "NSpid", in_ns, NESTED_MAX) : 0;
-        bool more = true;
-        int r = 0;
+        int r;
 
         /* Who is not the first in its PID namespace shares it. */
         if (n < 2 || in_ns[n - 1] != 1)
@@ -261,17 +328,11 @@ static int find_processes(uint32_t first, struct top *t, struct err **reterr)
         s.depth = n > 0 ? n - 1 : 0;
         if (!read_ns(first, s.which, s.ns))
                 return err_new(reterr, ERR_BUSY, "it has just ended");
-        while (r >= 0 && more)
-                r = add_processes(&s, &more, reterr);
-        if (r < 0)
-                return r;
-        qsort(t->v, t->n, sizeof(*t->v), by_pid);
-        for (size_t i = 0; i < t->n; i++) {
-                const struct top_process *parent = find(t, t->v[i].hppid);
-
-                t->v[i].ppid = parent ? parent->pid : 0;
-        }
-        return 0;
+        r = list_processes(&s, reterr);
+        if (r >= 0)
+                read_processes(&s, t);
+        free(s.v);
+        return r;
 }
 
 /* ---- users ---- */

@@ -20,6 +20,7 @@ struct top_process {
         int64_t nice;
         char state;
         uint64_t vsz_bytes, rss_bytes;
+        uint64_t start_ticks;             /* since boot: with the pid it names the process */
         int64_t start_ns, age_ns, cpu_ns; /* since 1970; how long it has run; what it has used */
         uint32_t seccomp;                 /* as status has it */
         char *comm, *args; /* whatever the process says: not for a terminal as they are */

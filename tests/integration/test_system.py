@@ -366,6 +366,30 @@ def test_top_shows_exec_sessions_and_only_its_own(kelp, probe):
         assert str(kelp.state(args[1])["Pid"]) in {row["PID"] for row in table(kelp.ok("top", args[1]))}
 
 
+def test_top_shows_what_is_further_in(kelp, busybox):
+    """A PID namespace that the container made itself, by the host's and the container's own numbers."""
+    kelp.ok("run", "-d", "--privileged", "--name", "c", busybox, "sh", "-c", "unshare -pf sh -c 'sleep 1001 & sleep 1002 & wait' & wait")
+    wait_for(lambda: {"sleep 1001", "sleep 1002"} <= set(kelp.ok("top", "c", "args").splitlines()), what="both of them")
+    rows = table(kelp.ok("top", "c", "hpid,pid,ppid,args"))
+    pids = {row["PID"] for row in rows}
+    assert len(pids) == len(rows) and {row["PPID"] for row in rows} <= pids | {"0"}
+
+
+def test_top_while_the_container_forks_all_the_time(kelp, busybox):
+    """It ends, and shows those that were there at one time: 165 or so, out of thousands a second."""
+    kelp.ok("run", "-d", "--name", "c", busybox, "sh", "-c", "yes 20000 | xargs -P 80 -n 1 usleep & yes 20000 | xargs -P 80 -n 1 usleep")
+    first = str(kelp.state("c")["Pid"])
+    try:
+        wait_for(lambda: len(table(kelp.ok("top", "c"))) >= 8, what="some of them")
+        for _ in range(10):
+            rows = table(kelp.ok("top", "c", "hpid,pid,ppid,comm"))
+            assert rows[0]["HPID"] == first and 5 <= len({row["HPID"] for row in rows}) == len(rows) <= 190
+            assert {row["COMMAND"] for row in rows} <= {"sh", "yes", "xargs", "usleep", "exe", "busybox"}, "no stranger"
+            assert len({row["PID"] for row in rows}) == len(rows) and "0" not in {row["PID"] for row in rows}
+    finally:
+        kelp.ok("kill", "c")
+
+
 def test_top_of_hostile_processes(kelp, busybox):
     """Names and accounts that would drive the terminal or break lines."""
     kelp.ok("run", "-d", "--name", "c", busybox, "sh", "-c",
