@@ -13,9 +13,12 @@
 #include "idmap/idmap.h"
 #include "image/image_job.h"
 #include "spec/spec.h"
+#include "volume/volume.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct end {
         struct container *c; /* borrowed; NULL: the host */
@@ -62,6 +65,27 @@ static int borrow(const struct dirs *d, struct end *e, bool write, struct err **
         return 0;
 }
 
+/* The directories of its volumes. Not parts of them, nor what a volume only stands for (o=bind): that may be the host's. */
+static struct json_object *volume_places(const struct dirs *d, const struct spec *s)
+{
+        struct json_object *list = json_object_new_array();
+        struct stat st;
+
+        for (size_t i = 0; i < s->n_mounts; i++) {
+                const struct spec_mount *m = &s->mounts[i];
+                struct json_object *place;
+
+                if (!m->file || m->subpath || !m->source || !str_starts(m->source, VOLUMES "/") ||
+                    fstatat(d->root_fd, m->source, &st, AT_SYMLINK_NOFOLLOW) < 0)
+                        continue;
+                place = json_object_new_object();
+                json_add_uint(place, "dev", st.st_dev);
+                json_add_uint(place, "ino", st.st_ino);
+                json_object_array_add(list, place);
+        }
+        return list;
+}
+
 static int open_container(const struct dirs *d, struct end *e, bool write, struct err **reterr)
 {
         AUTO(spec_freep) struct spec *s = NULL;
@@ -77,6 +101,7 @@ static int open_container(const struct dirs *d, struct end *e, bool write, struc
         json_add_bool(e->json, "container", true);
         json_object_object_add(e->json, "uid", id_map_to_json(&s->uid_map));
         json_object_object_add(e->json, "gid", id_map_to_json(&s->gid_map));
+        json_object_object_add(e->json, "volumes", volume_places(d, s));
         return 0;
 }
 
@@ -129,14 +154,14 @@ static int copy(const struct dirs *d, struct end *from, struct end *to,
 /* Of one container that does not run there is one lender: the second would find it taken. */
 static int borrow_again(struct end *to, const struct end *from, struct err **reterr)
 {
+        static const char *const same[] = {"uid", "gid", "volumes"};
+
         to->path.fd = fd_dup(from->path.fd, reterr);
         json_add_bool(to->json, "container", true);
-        for (size_t i = 0; i < 2; i++) {
-                const char *key = i ? "gid" : "uid";
-
-                json_object_object_add(to->json, key,
-                                       json_object_get(json_object_object_get(from->json, key)));
-        }
+        for (size_t i = 0; i < ARRAY_SIZE(same); i++)
+                json_object_object_add(
+                    to->json, same[i],
+                    json_object_get(json_object_object_get(from->json, same[i])));
         return to->path.fd < 0 ? to->path.fd : 0;
 }
 

@@ -22,7 +22,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAX_LINKS 40
+#define MAX_LINKS   40
+#define MAX_VOLUMES 65536
 
 static void side_release(struct copy_side *s)
 {
@@ -30,6 +31,24 @@ static void side_release(struct copy_side *s)
         id_map_release(&s->gid);
         (void)fd_close(s->place.dir);
         free(s->place.name);
+        free(s->volumes);
+}
+
+static int read_volumes(const struct json_at *at, struct copy_side *s, struct err **reterr)
+{
+        struct json_at list = json_key(at, "volumes");
+        size_t n = 0;
+        int r = list.obj ? json_want_array(&list, MAX_VOLUMES, &n, reterr) : 0;
+
+        s->volumes = xcalloc(n, sizeof(*s->volumes));
+        for (size_t i = 0; r >= 0 && i < n; i++) {
+                struct json_at one = json_elem(&list, i);
+
+                if ((r = json_get_u64(&one, "dev", &s->volumes[i].dev, reterr)) >= 0)
+                        r = json_get_u64(&one, "ino", &s->volumes[i].ino, reterr);
+        }
+        s->n_volumes = n;
+        return r;
 }
 
 static int read_side(const struct json_at *root, const char *key, int fd, struct copy_side *s,
@@ -49,7 +68,8 @@ static int read_side(const struct json_at *root, const char *key, int fd, struct
             (r = json_opt_bool(&at, "follow", &s->follow, reterr)) < 0 ||
             (r = json_opt_bool(&at, "stream", &s->stream, reterr)) < 0 ||
             (r = container_source_map(&at, "uid", &s->uid, reterr)) < 0 ||
-            (r = container_source_map(&at, "gid", &s->gid, reterr)) < 0)
+            (r = container_source_map(&at, "gid", &s->gid, reterr)) < 0 ||
+            (r = read_volumes(&at, s, reterr)) < 0)
                 return r;
         return 0;
 }
@@ -222,12 +242,14 @@ static uint32_t root_of(const struct id_map *map)
 }
 
 /* Into a container: its root's. Out of it: nobody's but the caller's, as whose root we work; and no program of the container becomes one that runs
- * with his rights for whoever starts it. */
+ * with his rights for whoever starts it (transfer_setid.c). */
 static void set_owners(struct copy *c)
 {
         struct transfer *x = &c->x;
 
-        x->no_setid = !c->to.container;
+        x->to_root = c->to.container ? c->to.root : -EBADF;
+        x->volumes = c->to.volumes;
+        x->n_volumes = c->to.n_volumes;
         x->own = c->to.container;
         x->uid = root_of(&c->to.uid);
         x->gid = root_of(&c->to.gid);

@@ -17,6 +17,8 @@ struct copy_side {
         bool container, directory, contents, follow;
         bool stream; /* an archive, and nothing of the above but @what */
         struct id_map uid, gid;
+        struct transfer_place *volumes; /* of Kelp's, that are mounted in it */
+        size_t n_volumes;
         struct copy_place place;
 };
 struct copy {

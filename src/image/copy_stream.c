@@ -88,7 +88,6 @@ static int put(struct copy *c, const struct tmp_dir *tmp, int to, struct err **r
                 return err_sys(reterr, errno, "open what the archive has");
         /* They have the owners that they are to have. */
         c->x.keep = true;
-        c->x.no_setid = false;
         c->x.to_uid = c->x.to_gid = NULL;
         return transfer_contents(&c->x, from, to, "", reterr);
 }

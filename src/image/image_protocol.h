@@ -44,7 +44,8 @@
  *                 → {"id":"sha256:…"}
  *   copy          {"from":SIDE, "to":SIDE, "archive"?:B, "overwrite"?:B}  input and output: the directories (O_PATH will do) in which the sides are
  *                 looked up. SIDE: {"what":the user's words, "path":S, "name"?:what it is called in the destination, "container"?:B (links are
- *                 resolved), "directory"?:B (it has to be one), "contents"?:B (of a directory), "follow"?:B, "stream"?:B (an archive), "uid"?:[…], "gid"?:[…]}
+ *                 resolved), "directory"?:B (it has to be one), "contents"?:B (of a directory), "follow"?:B, "stream"?:B (an archive), "uid"?:[…], "gid"?:[…],
+ *                 "volumes"?:[{"dev":N, "ino":N}, …] (of Kelp's, that are mounted in it: setuid bits may stay there)}
  */
 #define IMAGE_PROGRAM     "kelp-image"
 #define IMAGE_FD_INPUT    0

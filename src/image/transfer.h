@@ -25,12 +25,19 @@ enum transfer_left {
         TRANSFER_KERNEL,
         TRANSFER_LEFT_COUNT
 };
+/* A directory, whatever it is called. */
+struct transfer_place {
+        uint64_t dev, ino;
+};
 struct transfer {
         struct tool *t;
         bool overwrite; /* a directory may make room for what is none, and the other way */
         bool keep;      /* owners, setuid bits, extended attributes as in the source */
         bool own; /* without .keep: give everything to .uid and .gid; else it is whoever makes it */
-        bool no_setid; /* never a setuid or setgid bit */
+        /* With .keep: setuid and setgid bits stay on the mount of .to_root and on mounts that begin at one of .volumes; -EBADF: nowhere. */
+        int to_root;
+        const struct transfer_place *volumes; /* borrowed */
+        size_t n_volumes;
         uint32_t uid, gid;
         /* With .keep: ids as the source's container has them become those of the destination's; NULL: the same. */
         const struct id_map *from_uid, *from_gid, *to_uid, *to_gid;

@@ -93,9 +93,13 @@ static int set_owner(struct transfer *x, const struct transfer_item *i, int fd, 
 }
 
 /* A setuid bit means its owner: it goes where the owner does not. */
-static mode_t wanted_mode(const struct transfer *x, mode_t mode)
+static mode_t wanted_mode(const struct transfer *x, const struct transfer_item *i, int fd)
 {
-        return mode & (x->keep && !x->no_setid ? 07777 : 01777);
+        mode_t mode = i->st.st_mode & 07777;
+
+        if ((mode & 06000) && !transfer_keeps_setid(x, S_ISDIR(i->st.st_mode) ? fd : i->to))
+                mode &= 01777;
+        return mode;
 }
 
 int transfer_attributes(struct transfer *x, const struct transfer_item *i, int from, int fd,
@@ -106,7 +110,7 @@ int transfer_attributes(struct transfer *x, const struct transfer_item *i, int f
 
         if (r < 0)
                 return r;
-        if (fchmod(fd, wanted_mode(x, i->st.st_mode)) < 0)
+        if (fchmod(fd, wanted_mode(x, i, fd)) < 0)
                 return transfer_fail(i, errno, "set the mode", reterr);
         r = x->keep && from >= 0 ? layer_copy_xattrs(from, fd, false) : 0;
         if (r < 0 && r != -ENOTSUP && r != -EPERM)
@@ -331,14 +335,13 @@ static int copy_file(struct transfer *x, const struct transfer_item *i, struct e
 }
 
 /* No call makes a link or fifo and opens it. */
-static int make_special(struct transfer *x, const struct transfer_item *i, const char *temp,
-                        struct err **reterr)
+static int make_special(const struct transfer_item *i, const char *temp, struct err **reterr)
 {
         char target[PATH_MAX];
         ssize_t n;
 
         if (S_ISFIFO(i->st.st_mode)) {
-                if (mkfifoat(i->to, temp, wanted_mode(x, i->st.st_mode)) == 0) /* no umask here */
+                if (mkfifoat(i->to, temp, i->st.st_mode & 01777) == 0) /* no umask here */
                         return 0;
                 return transfer_fail(i, errno, "make it", reterr);
         }
@@ -375,7 +378,7 @@ static int copy_special(struct transfer *x, const struct transfer_item *i, struc
         int r;
 
         temporary_name(temp);
-        r = make_special(x, i, temp, reterr);
+        r = make_special(i, temp, reterr);
         if (r < 0)
                 return r;
         r = special_attributes(x, i, temp, reterr);

@@ -17,6 +17,8 @@ int transfer_fail(const struct transfer_item *i, int errnum, const char *doing,
 void transfer_leave(struct transfer *x, enum transfer_left what, const char *path);
 /* transfer_file.c: anything but a directory. */
 int transfer_item(struct transfer *x, const struct transfer_item *i, struct err **reterr);
+/* transfer_setid.c: is there no harm in a setuid bit in this directory? */
+bool transfer_keeps_setid(const struct transfer *x, int dir);
 /* Owner, mode, extended attributes (when @from is one to read them from), times of the new @fd. */
 int transfer_attributes(struct transfer *x, const struct transfer_item *i, int from, int fd,
                         struct err **reterr);

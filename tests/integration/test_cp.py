@@ -172,10 +172,10 @@ def test_rules_of_names_out(stopped):
     assert (k.work / "to/y").read_text() == "x"
     k.ok("cp", "c:/d/x", ".")
     assert (k.work / "x").read_text() == "x"
-    write(k, "a:b", "colon")
-    k.ok("cp", "./a:b", "c:/colon")
+    write(k, "x:b", "colon")  # no id begins with x
+    k.ok("cp", "./x:b", "c:/colon")
     assert inside(k, "/colon") == "colon"
-    k.fails("cp", "a:b", "c:/colon", code=125, match="'./a:b'")
+    k.fails("cp", "x:b", "c:/colon", code=125, match="'./x:b'")
     k.fails("cp", "c:/d/x", "to/none/", code=125, match="there is no such directory")
     k.fails("cp", "c:/d", "x", code=125, match="--overwrite")
     k.ok("cp", "--overwrite", "c:/d", "x")
@@ -399,6 +399,35 @@ def test_archive_in_of_another_namespace(kelp, busybox):
     kelp.ok("cp", "-", "c:/", input=archive(("f", "x", {"uid": 7, "gid": 8}), ("r", "x", {"uid": 0})))
     assert kelp.ok("exec", "c", "stat", "-c", "%u %g", "/f") == "7 8"
     assert kelp.ok("exec", "c", "stat", "-c", "%u", "/r") == "0"
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_no_setuid_file_in_what_the_host_has(kelp, busybox, running):
+    """Neither from an archive nor from another container; a container's own files and volumes keep the bits."""
+    data = archive(("d/deep", "", {"type": tarfile.DIRTYPE, "mode": 0o2775}), ("d/deep/su", "x", {"mode": 0o6755}), ("su", "x", {"mode": 0o6755}))
+    host = kelp.work / "hv"
+    (host / "sub").mkdir(parents=True)
+    for p in (host, host / "sub"):
+        os.chown(p, kelp.user.uid, kelp.user.gid)
+    kelp.ok("volume", "create", "--opt", "type=none", "--opt", "o=bind", "--opt", f"device={host}", "alias")
+    kelp.ok(*(("run", "-d") if running else ("create",)), "--name", "c", "-v", f"{host}:/hv", "-v", "v:/v", "-v", "alias:/alias", busybox, "sleep", "1000")
+    kelp.ok("cp", "-", "c:/tmp", input=data)
+    own = "/tmp"
+
+    def modes(where):
+        found = names_of(out(kelp, f"c:{where}/su", "-")) | names_of(out(kelp, f"c:{where}/d", "-"))
+        return [found[n].mode for n in ("su", "d/deep", "d/deep/su")]
+    kelp.ok("cp", "-", "c:/v", input=data)
+    assert modes(own) == modes("/v") == [0o6755, 0o2775, 0o6755]
+    for where in ("/hv", "/hv/sub", "/alias"):
+        kelp.ok("cp", "-", f"c:{where}", input=data)
+        assert modes(where) == [0o755, 0o775, 0o755], where
+        kelp.ok("cp", "-a", f"c:{own}/su", f"c:{where}/again")
+        kelp.ok("cp", "-a", f"c:{own}/d", f"c:{where}/tree")
+    kelp.ok("cp", "-a", f"c:{own}/su", "c:/v/again")
+    assert names_of(out(kelp, "c:/v/again", "-"))["again"].mode == 0o6755
+    found = [p for p in host.rglob("*") if p.stat().st_mode & 0o6000]
+    assert not found and (host / "sub/tree/deep/su").exists(), found
 
 
 def test_hostile_archive_in(stopped):
