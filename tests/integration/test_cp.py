@@ -4,6 +4,7 @@ import io
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import stat
@@ -502,13 +503,13 @@ def test_a_container_that_swaps_directories(kelp, busybox, secret, shared):
             assert p.read_text() != "SECRET", p
 
 
-# Puts a file of somebody else's over every temporary name that appears, as fast as it goes.
+# Puts a file or directory of somebody else's over every name that appears, as fast as it goes. Arguments: where those are, what the names begin with.
 SNATCH = """
 import ctypes, os, sys
 libc = ctypes.CDLL(None)
 fd = libc.inotify_init1(0o4000)
 assert libc.inotify_add_watch(fd, b".", 0x100) >= 0  # IN_CREATE
-victims = sorted(os.listdir("../victims"), reverse=True)
+victims = sorted((v for v in os.listdir(sys.argv[1]) if v.startswith("v")), reverse=True)
 print("ready", flush=True)
 while victims:
     try:
@@ -516,9 +517,9 @@ while victims:
     except BlockingIOError:
         continue
     name = event[16:].split(b"\\0", 1)[0]  # the first of those that came: the others have their names by now
-    if name.startswith(b".kelp-cp-"):
+    if name.startswith(sys.argv[2].encode()):
         try:
-            os.rename(b"../victims/" + victims[-1].encode(), name)
+            os.rename(os.path.join(sys.argv[1], victims[-1]), name)
             victims.pop()
         except OSError:
             pass
@@ -536,11 +537,11 @@ def test_a_container_that_puts_files_under_temporary_names(kelp, busybox, kind):
     for i in range(3000):
         if i < 300:
             os.symlink("x", kelp.work / f"in/{i}") if kind == "link" else os.mkfifo(kelp.work / f"in/{i}")
-        write(kelp, f"victims/{i:04}", "SECRET", 0o600)
+        write(kelp, f"victims/v{i:04}", "SECRET", 0o600)
     victims.chmod(0o777)
     kelp.ok("create", "--name", "c", "--uidmap", "0:1:1000", "--gidmap", "0:1:1000", "-v", f"{shared}:/shared", busybox, "true")
     root = kelp.user.ranges()[0][0]
-    attacker = subprocess.Popen([sys.executable, "-c", SNATCH], cwd=shared, user=root, group=root, extra_groups=[],
+    attacker = subprocess.Popen([sys.executable, "-c", SNATCH, "../victims", ".kelp-cp-"], cwd=shared, user=root, group=root, extra_groups=[],
                                 stdout=subprocess.PIPE)
     try:
         assert attacker.stdout.readline() == b"ready\n"
@@ -553,6 +554,35 @@ def test_a_container_that_puts_files_under_temporary_names(kelp, busybox, kind):
     for p in [*shared.iterdir(), *victims.iterdir()]:
         if stat.S_ISREG(p.lstat().st_mode):
             assert p.lstat().st_uid == kelp.user.uid, p
+
+
+def test_a_container_that_puts_directories_in_the_place_of_new_ones(kelp, busybox):
+    shared = kelp.work / "shared"
+    write(kelp, "shared/x").unlink()
+    shared.chmod(0o777)
+    for i in range(100):
+        write(kelp, f"in/{i}/x")
+    for i in range(600):
+        write(kelp, f"shared/v{i:04}/SECRET").parent.chmod(0o700)
+    kelp.ok("create", "--name", "c", "--uidmap", "0:1:1000", "--gidmap", "0:1:1000", "-v", f"{shared}:/shared", busybox, "true")
+    root = kelp.user.ranges()[0][0]
+    attacker = subprocess.Popen([sys.executable, "-c", SNATCH, ".", ""], cwd=shared, user=root, group=root, extra_groups=[],
+                                stdout=subprocess.PIPE)
+    try:
+        assert attacker.stdout.readline() == b"ready\n"
+        for _ in range(12):
+            assert kelp("cp", "in/.", "c:/shared").rc in (0, 125)
+            for p in shared.iterdir():
+                if not p.name.startswith("v") and not (p / "SECRET").exists():
+                    shutil.rmtree(p)
+    finally:
+        attacker.kill()
+        attacker.wait()
+        attacker.stdout.close()
+    secrets = [p for p in shared.iterdir() if (p / "SECRET").exists()]
+    assert any(not p.name.startswith("v") for p in secrets)
+    for p in secrets:
+        assert (p.stat().st_uid, p.stat().st_mode & 0o777) == (kelp.user.uid, 0o700), p
 
 
 def test_things_that_block(kelp, busybox):
