@@ -483,13 +483,18 @@ static int prune(struct cli *cli, void *args, const struct strv *operands, struc
                 return r < 0 ? r : 0;
         r = pod_list(d, &v, &n, reterr);
         for (size_t i = 0; r >= 0 && i < n; i++) {
+                AUTO_ERR struct err *e = NULL;
                 enum pod_status s = pod_status(v[i]);
 
                 if (s != POD_STOPPED && s != POD_EXITED)
                         continue;
-                r = pod_remove(d, v[i], false, -1, reterr);
+                r = pod_remove(d, v[i], false, -1, &e);
                 if (r >= 0)
                         printf("%s\n", v[i]->infra->id);
+                else if (err_kind(e) == ERR_BUSY || err_kind(e) == ERR_NOT_FOUND)
+                        r = 0; /* started, or removed by somebody else, since we looked */
+                else
+                        r = err_move(reterr, r, &e);
         }
         pod_list_free(v, n);
         return r;

@@ -122,7 +122,12 @@ static int take_over(const struct dirs *d, const struct reservation *res, int di
         if (lock < 0)
                 return lock;
         r = name_read(dir_fd, name, ret_id);
-        if (r > 0 && res->is_alive(d, name, ret_id))
+        /* Whoever gives it up takes no lock: where it is free by now, it is reserved as anybody does it, and only a dead link is replaced. */
+        if (r == 0 && symlinkat(target, dir_fd, name) == 0)
+                return 1;
+        if (r == 0)
+                r = name_read(dir_fd, name, ret_id);
+        if (r <= 0 || res->is_alive(d, name, ret_id))
                 return 0;
         (void)unlinkat(dir_fd, fresh, 0);
         if (symlinkat(target, dir_fd, fresh) < 0 || renameat(dir_fd, fresh, dir_fd, name) < 0)

@@ -278,11 +278,11 @@ static int check_idle(const struct pod *p, struct err **reterr)
         return 0;
 }
 
-static int remove_members(const struct dirs *d, struct pod *p, int64_t timeout_s,
+static int remove_members(const struct dirs *d, struct pod *p, bool force, int64_t timeout_s,
                           struct err **reterr)
 {
         struct container_remove_opts o = {
-            .force = true, .volumes = true, .timeout_s = timeout_s, .of_pod = true};
+            .force = force, .volumes = true, .timeout_s = timeout_s, .of_pod = true};
         int r = 0;
 
         for (size_t i = 0; i < p->n && r >= 0; i++) {
@@ -313,7 +313,7 @@ int pod_remove(const struct dirs *d, struct pod *p, bool force, int64_t timeout_
         int r = force ? 0 : check_idle(p, reterr);
 
         if (r >= 0)
-                r = remove_members(d, p, timeout_s, reterr);
+                r = remove_members(d, p, force, timeout_s, reterr);
         FAULT_POINT("pod-empty");
         if (r >= 0)
                 r = container_remove(d, p->infra, &o, reterr);
@@ -322,7 +322,7 @@ int pod_remove(const struct dirs *d, struct pod *p, bool force, int64_t timeout_
                 return r;
         gather(v, n, &at, 1);
         container_list_free(v, n);
-        r = remove_members(d, &late, timeout_s, reterr);
+        r = remove_members(d, &late, true, timeout_s, reterr);
         container_list_free(late.members, late.n);
         return r;
 }

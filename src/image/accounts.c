@@ -30,8 +30,9 @@ static bool parse_id(const char *text, uint32_t *ret)
         return parse_u32(text, ret) == 0 && *ret != ID_NONE;
 }
 
-/* The first line that is @who's, by name or by number, with numbers where they belong: the third field, and of an account the fourth. */
-static bool find_line(const char *file, const char *who, bool account, struct strv *ret)
+/* The first line that is @who's, by name or by number, with numbers where they belong: the third field, and of an account (more than
+ * three @fields at least) the fourth. */
+static bool find_line(const char *file, const char *who, size_t fields, struct strv *ret)
 {
         AUTO_STRV lines = {0};
         uint32_t number = 0, id, group;
@@ -41,8 +42,8 @@ static bool find_line(const char *file, const char *who, bool account, struct st
         for (size_t i = 0; i < lines.n; i++) {
                 strv_release(ret);
                 strv_split(ret, lines.v[i], ':');
-                if (ret->n < (account ? 4 : 3) || !*ret->v[0] || !parse_id(ret->v[2], &id) ||
-                    (account && !parse_id(ret->v[3], &group)))
+                if (ret->n < fields || !*ret->v[0] || !parse_id(ret->v[2], &id) ||
+                    (fields > 3 && !parse_id(ret->v[3], &group)))
                         continue;
                 if (strcmp(ret->v[0], who) == 0 || (numeric && id == number))
                         return true;
@@ -58,14 +59,14 @@ int accounts_find(const char *passwd, const char *group, const char *user, uint3
         AUTO_STRV line = {0};
         uint32_t uid = 0, gid = 0;
 
-        if (find_line(passwd, name, true, &line)) {
+        if (find_line(passwd, name, 4, &line)) {
                 (void)parse_id(line.v[2], &uid);
                 (void)parse_id(line.v[3], &gid);
         } else if (!parse_id(name, &uid)) {
                 return -ENOENT;
         }
         if (colon && colon[1]) {
-                if (find_line(group, colon + 1, false, &line))
+                if (find_line(group, colon + 1, 3, &line))
                         (void)parse_id(line.v[2], &gid);
                 else if (!parse_id(colon + 1, &gid))
                         return -ENOENT;

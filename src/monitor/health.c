@@ -185,7 +185,7 @@ static void close_output(struct health *h)
         h->out = fd_close(h->out);
 }
 
-/* 1: there may be more. */
+/* 1: there may be more. 0: for now, or for good: then it is closed. */
 static int read_output(struct health *h)
 {
         char chunk[OUTPUT_MAX];
@@ -194,15 +194,18 @@ static int read_output(struct health *h)
 
         if (n > 0 && room > 0)
                 strbuf_add_len(&h->output, chunk, MIN((size_t)n, room));
-        return n > 0 || (n < 0 && errno == EINTR);
+        if (n > 0 || (n < 0 && errno == EINTR))
+                return 1;
+        if (n == 0 || errno != EAGAIN)
+                close_output(h);
+        return 0;
 }
 
 static int on_output(struct loop *l, int fd, uint32_t events, void *arg)
 {
         struct health *h = arg;
 
-        if (!read_output(h) && errno != EAGAIN)
-                close_output(h);
+        (void)read_output(h);
         return 0;
 }
 

@@ -222,7 +222,6 @@ void run_clear(struct run *run)
                 (void)waitpid(run->p.pid, NULL, 0);
                 kill_leftovers(run);
         }
-        (void)fd_close(run->anchor);
         (void)fd_close(run->p.pidfd);
         (void)fd_close(run->p.terminal);
         (void)fd_close(run->p.keeper);
@@ -297,6 +296,8 @@ static void run_release(struct run *run)
         run->log = log_writer_free(run->log);
         run->notify = notify_free(run->notify);
         run->health = health_free(run->health);
+        run->anchor_watch = loop_remove(run->anchor_watch);
+        run->anchor = fd_close(run->anchor);
         run->loop = loop_free(run->loop);
         (void)fd_close(run->p.pidfd);
         (void)fd_close(run->p.terminal);

@@ -51,11 +51,14 @@ static bool others_run(const struct run *run)
         for (struct dirent *e = readdir(dir); e && !found; e = readdir(dir)) {
                 AUTO_CLOSE int one = -EBADF;
 
-                if (!str_is_hex(e->d_name, 64) || strcmp(e->d_name, run->a->id) == 0 ||
-                    strcmp(e->d_name, run->a->pod) == 0)
+                /* It may have been started again already: then the lock is another monitor's. */
+                if (!str_is_hex(e->d_name, 64) || strcmp(e->d_name, run->a->pod) == 0 ||
+                    (run->lock_fd >= 0 && strcmp(e->d_name, run->a->id) == 0))
                         continue;
                 one = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-                found = one >= 0 && lock_is_held(one, RECORD_LOCK) && is_member(one, run->a->pod);
+                found = one >= 0 &&
+                        (lock_is_held(one, RECORD_LOCK) || lock_is_held(one, RECORD_RESTART)) &&
+                        is_member(one, run->a->pod);
         }
         (void)closedir(dir);
         return found;

@@ -91,6 +91,7 @@ struct rootfs_plan {
         int *trees; /* per op: the cloned source of a bind */
         int *layer_fds;
         int *secret_fds;
+        int *secret_targets; /* the child opens these, too */
         int upper_fd, work_fd, attach_fd, root_fd, proc_fd, pts_fd;
         int dev_trees[ROOTFS_DEV_NODES];
 };

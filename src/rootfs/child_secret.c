@@ -30,17 +30,15 @@ static int write_secret(const struct rootfs_secret *s, int in, int home)
         return r;
 }
 
-static int mount_secret(const struct rootfs_plan *p, const struct rootfs_secret *s, int home)
+static int mount_secret(int target, int home)
 {
-        int tree = sys_open_tree(home, "secret", OPEN_TREE_CLONE), target, r;
+        int tree = sys_open_tree(home, "secret", OPEN_TREE_CLONE), r;
 
         if (tree < 0)
                 return tree;
         r = sys_mount_setattr(tree, "", AT_EMPTY_PATH, SECRET_ATTRS, 0, MS_PRIVATE);
-        target = r < 0 ? r : rootfs_target(p->root_fd, s->target, false, false);
-        r = target < 0 ? target : rootfs_attach(tree, target);
-        if (target >= 0)
-                (void)sys_close(target);
+        if (r == 0)
+                r = rootfs_attach(tree, target);
         (void)sys_close(tree);
         if (r == 0 && unlinkat(home, "secret", 0) < 0)
                 r = -errno;
@@ -54,6 +52,18 @@ static int take_home_away(int home)
         return sys_umount(".", MNT_DETACH);
 }
 
+static int open_targets(const struct rootfs_plan *p, struct child_note *note)
+{
+        for (size_t i = 0; i < p->n_secrets; i++) {
+                child_note_set(note, p->secrets[i].target);
+                p->secret_targets[i] =
+                    rootfs_target(p->root_fd, p->secrets[i].target, false, false);
+                if (p->secret_targets[i] < 0)
+                        return p->secret_targets[i];
+        }
+        return 0;
+}
+
 int rootfs_child_secrets(const struct rootfs_plan *p, struct child_note *note)
 {
         static const struct rootfs_param params[] = {{"mode", "0700"}};
@@ -62,12 +72,16 @@ int rootfs_child_secrets(const struct rootfs_plan *p, struct child_note *note)
 
         if (home < 0)
                 return home;
-        r = rootfs_attach(home, p->root_fd);
+        /* Before it is attached: a link with ".." in it would lead onto what lies over the root, even for a look-up that cannot leave it. */
+        r = open_targets(p, note);
+        if (r == 0)
+                r = rootfs_attach(home, p->root_fd);
         for (size_t i = 0; i < p->n_secrets && r == 0; i++) {
                 child_note_set(note, p->secrets[i].target);
                 r = write_secret(&p->secrets[i], p->secret_fds[i], home);
                 if (r == 0)
-                        r = mount_secret(p, &p->secrets[i], home);
+                        r = mount_secret(p->secret_targets[i], home);
+                (void)sys_close(p->secret_targets[i]);
                 (void)sys_close(p->secret_fds[i]);
         }
         if (r == 0)

@@ -35,7 +35,7 @@ struct rootfs {
         const char **layers;
         struct rootfs_param *sysctls;
         struct rootfs_secret *secrets;
-        int *trees, *layer_fds, *secret_fds;
+        int *trees, *layer_fds, *secret_fds, *secret_targets;
 };
 
 struct rootfs_plan *rootfs_child_plan(struct rootfs *r)
@@ -570,6 +570,7 @@ static void rootfs_plan_secrets(struct rootfs *r)
 
         r->secrets = xcalloc(s->n_secrets + 1, sizeof(*r->secrets));
         r->secret_fds = xcalloc(s->n_secrets + 1, sizeof(*r->secret_fds));
+        r->secret_targets = xcalloc(s->n_secrets + 1, sizeof(*r->secret_targets));
         for (size_t i = 0; i < s->n_secrets; i++) {
                 const struct spec_secret *secret = &s->secrets[i];
 
@@ -585,6 +586,7 @@ static void rootfs_plan_secrets(struct rootfs *r)
         }
         p->secrets = r->secrets;
         p->secret_fds = r->secret_fds;
+        p->secret_targets = r->secret_targets;
 }
 
 /* ---- all ---- */
@@ -688,6 +690,7 @@ struct rootfs *rootfs_free(struct rootfs *r)
         free(r->layer_fds);
         free(r->secrets);
         free(r->secret_fds);
+        free(r->secret_targets);
         (void)fd_close(r->plan.mount_fd);
         (void)fd_close(r->plan.shm_fd);
         strv_release(&r->strings);

@@ -281,3 +281,10 @@ def test_killed_while_it_is_given(kelp, probe):
         kelp.ok("rm", c)
     kelp("create", "nothing")  # sweeps
     wait_for(lambda: files_with(kelp) == ["secrets/pw/data"], what="only the secret is left")
+
+
+def test_target_through_a_relative_link(kelp, busybox):
+    kelp.ok("run", "--name", "c", busybox, "sh", "-c", "rm -rf /var/run; ln -s ../run /var/run")
+    kelp.ok("commit", "-q", "c", "linked")
+    make(kelp, "pw", "s3cret")
+    assert kelp.ok("run", "--rm", "--secret", "pw,target=/var/run/deep/pw", "linked", "cat", "/run/deep/pw") == "s3cret"
