@@ -99,6 +99,17 @@ static mode_t wanted_mode(const struct transfer *x, const struct transfer_item *
 
         if ((mode & 06000) && !transfer_keeps_setid(x, S_ISDIR(i->st.st_mode) ? fd : i->to))
                 mode &= 01777;
+        /* Nor does it go on to another owner: one that has no place here, or was refused. */
+        if (x->keep && (mode & 06000) && !S_ISDIR(i->st.st_mode)) {
+                struct stat now;
+
+                if (fstat(fd, &now) < 0)
+                        return mode & 01777;
+                if (now.st_uid != translate(x->from_uid, x->to_uid, i->st.st_uid, ID_NONE))
+                        mode &= ~(mode_t)04000;
+                if (now.st_gid != translate(x->from_gid, x->to_gid, i->st.st_gid, ID_NONE))
+                        mode &= ~(mode_t)02000;
+        }
         return mode;
 }
 
@@ -295,7 +306,7 @@ static int write_new(struct transfer *x, const struct transfer_item *i, int from
                      struct err **reterr)
 {
         AUTO_CLOSE int to = openat(i->to, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
-        bool linked = to < 0;
+        bool linked = to < 0, mounted_on = false;
         char temp[TEMP_MAX];
         int r;
 
@@ -313,12 +324,13 @@ static int write_new(struct transfer *x, const struct transfer_item *i, int from
                 r = name_it(i, to, temp, &linked);
                 if (r >= 0)
                         return 0;
-                if (r != -EBUSY)
+                mounted_on = r == -EBUSY;
+                if (!mounted_on)
                         (void)transfer_fail(i, -r, "give it its name", reterr);
         }
         if (linked)
                 (void)unlinkat(i->to, temp, 0);
-        return r == -EBUSY ? write_in_place(x, i, from, reterr) : r;
+        return mounted_on ? write_in_place(x, i, from, reterr) : r;
 }
 
 static int copy_file(struct transfer *x, const struct transfer_item *i, struct err **reterr)

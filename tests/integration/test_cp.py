@@ -248,6 +248,20 @@ def test_owners(kelp, busybox):
     (kelp.work / "h").unlink()
 
 
+def test_a_setuid_bit_does_not_go_on_to_another_owner(kelp, busybox):
+    """cp -a of a file whose owner the container does not have: it becomes root's, and no setuid-root program."""
+    kelp.ok("create", "--name", "c", "--userns", "auto:size=1100", busybox, "true")
+    kelp.ok("create", "--name", "d", busybox, "true")
+    kelp.ok("run", "--name", "e", busybox, "sh", "-c", "echo x >/su; chown 5000:5000 /su; chmod 6755 /su; echo y >/own; chown 7:7 /own; chmod 6755 /own")
+    for name in ("c", "d"):
+        kelp.ok("cp", "-a", "e:/su", f"{name}:/su")
+        kelp.ok("cp", "-a", "e:/own", f"{name}:/own")
+    assert "6755 5000 5000" == kelp.ok("unshare", "stat", "-c", "%a %u %g", str(next(kelp.root.glob(f"containers/{kelp.json('inspect', 'd')[0]['Id']}/upper/su"))))
+    upper = kelp.root / "containers" / kelp.json("inspect", "c")[0]["Id"] / "upper"
+    assert kelp.ok("unshare", "stat", "-c", "%a", str(upper / "su")) == "755"
+    assert kelp.ok("unshare", "stat", "-c", "%a", str(upper / "own")) == "6755"
+
+
 def test_owner_of_another_namespace(kelp, busybox):
     kelp.ok("run", "-d", "--name", "c", "--userns", "keep-id", busybox, "sleep", "1000")
     write(kelp, "f", "x")
