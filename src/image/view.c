@@ -315,6 +315,8 @@ int view_names_add(struct view_names *names, int fd, uint32_t order)
         for (;;) {
                 long n = syscall(SYS_getdents64, fd, buf, NAMES_BUFFER);
 
+                if (n < 0 && errno == ENOENT)
+                        return 0; /* it was removed since it was opened */
                 if (n <= 0)
                         return n < 0 ? -errno : 0;
                 for (long at = 0; at < n;) {

@@ -10,7 +10,8 @@ import pytest
 PROBE = "/bin/probe"
 KIND = f"kelp-test-{os.getpid()}.example/thing"
 
-pytestmark = pytest.mark.skipif(os.getuid() != 0, reason="only root writes to /etc/cdi")
+# What lies there is everybody's: one after the other.
+pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="only root writes to /etc/cdi"), pytest.mark.xdist_group("cdi")]
 
 
 @pytest.fixture
