@@ -259,9 +259,11 @@ def test_kill_while_many_look(world):
     """A holder that dies between being found and being entered is one that was not there."""
     world.info()
     starts = [world.start("enter", "true") for _ in range(30)]
-    os.kill(world.pid, signal.SIGKILL)
+    killed = world.pid
+    os.kill(killed, signal.SIGKILL)
     outputs = [p.communicate(timeout=LIMIT) for p in starts]
     assert [p.returncode for p in starts] == [0] * 30, outputs
+    wait_for(lambda: killed not in world.holders(), what="death of the holder")
     world.info()  # all may have been quicker than the kill
     wait_for(lambda: world.holders() == [world.pid], what="one holder")
 
