@@ -17,6 +17,7 @@
 
 /* ---- errors and limits ---- */
 
+PRINTF_LIKE(3, 0)
 static int exec_failv(struct exec *x, const char *advice, const char *fmt, va_list ap)
 {
         AUTO_FREE char *words = xvasprintf(fmt, ap);
