@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+import pytest
+
 from harness import wait_for
 
 FAST = ("--health-interval", "100ms", "--health-timeout", "5s")
@@ -179,6 +181,7 @@ def test_options_that_are_none(kelp, busybox):
     refused("contradict each other", "--rm", "--health-cmd", "true", "--health-on-failure", "restart")
 
 
+@pytest.mark.unsanitized  # whose memory is not ours
 def test_an_idle_monitor_is_small_and_idle(kelp, busybox):
     kelp.ok("run", "-d", "--name", "c", "--health-interval", "1h", "--health-start-period", "1h", "--health-start-interval", "50ms",
             "--health-cmd", "test -e /good", busybox, "sleep", "1000")

@@ -415,7 +415,7 @@ def test_stop_ends_no_stranger(world):
     other = world.start("enter", "sh", "-c", "echo in; exec sleep 300")
     try:
         assert other.stdout.readline() == "in\n"
-        sleeper = next(pid for pid, p in world.user.processes().items() if p[2].startswith("sleep 300"))
+        sleeper = wait_for(lambda: next((pid for pid, p in world.user.processes().items() if p[2].startswith("sleep 300")), None))
         fields = pathlib.Path(f"/proc/{sleeper}/stat").read_text().rpartition(")")[2].split()
         record = world.record
         record.update(pid=sleeper, startTime=int(fields[19]), ns="0:0")

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 
+import pytest
+
 from harness import wait_for
 
 TRAP = "trap 'exit 7' TERM; echo up; while :; do sleep 0.05; done"
@@ -258,6 +260,7 @@ def test_policies_that_are_none(kelp, busybox):
     kelp.ok("create", "--rm", "--restart", "no", busybox, "true")
 
 
+@pytest.mark.unsanitized  # whose memory is not ours
 def test_an_idle_monitor_is_small_after_restarts(kelp, busybox):
     kelp.ok("run", "-d", "--name", "c", "--restart", "always", busybox, "sh", "-c", "test -e /f && exec sleep 1000; test -e /e && touch /f; touch /e; exit 1")
     wait_for(lambda: restarts(kelp, "c") == 2 and kelp.state("c")["Status"] == "running")

@@ -70,7 +70,7 @@ def test_cycles_with_volumes(kelp, busybox):
     # What is there now and was not before: the files that the containers made, and records of the latest start and end.
     after = sorted(p.relative_to(kelp.root) for p in kelp.root.rglob("*") if "upper" not in p.parts and "work" not in p.parts)
     new = {p.name for p in after if p not in set(shape)}
-    assert new <= {"n", "run.json", "exit.json", "log", "log.1", "log.2", "log.3", "log.4", "container.log", "used"}, new
+    assert new <= {"n", "run.json", "exit.json", "stopped", "log", "log.1", "log.2", "log.3", "log.4", "container.log", "used"}, new
 
     kelp.ok("rm", "-v", *[f"{name}-{kind}" for name in names for kind in ("ends", "stays")])
     assert sorted(kelp.ok("volume", "ls", "-q").split()) == names
