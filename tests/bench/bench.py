@@ -238,6 +238,7 @@ def bench_parallel(s, pairs):
 
 def bench_memory(s, pairs):
     s.kelp.ok("run", "-d", "--name", "idle", "probe", "pause")
+    time.sleep(5)  # idle is who has had nothing to do for a while: then it gives back what its start took
     monitors = [pid for pid, p in s.user.processes().items() if p[0].startswith("kelp-monitor") and p[1] != "Z"]
     print("\nprivate memory of an idle monitor")
     for pid in monitors:
