@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "cli/each.h"
 #include "cli/output.h"
 #include "cli/rows.h"
 #include "cli/verb.h"
@@ -130,29 +131,17 @@ static const struct opt inspect_opts[] = {
 };
 static const struct opt_section inspect_sections[] = {{inspect_opts, NULL, 0, false}, {0}};
 
+static int inspect_one(const struct dirs *d, const char *name, const void *arg,
+                       struct json_object **ret, struct err **reterr)
+{
+        return image_inspect(d, name, ret, reterr);
+}
+
 static int inspect(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct inspect_args *a = args;
-        AUTO_FREE struct json_object **v = xcalloc(operands->n, sizeof(struct json_object *));
-        AUTO_ERR struct err *failure = NULL;
-        struct dirs *d;
-        size_t n = 0;
-        int code = 0, r = cli_dirs(cli, &d, reterr);
 
-        for (size_t i = 0; r >= 0 && i < operands->n; i++) {
-                if (image_inspect(d, operands->v[i], &v[n], &failure) >= 0) {
-                        n++;
-                        continue;
-                }
-                (void)err_wrap(&failure, -1, "image inspect");
-                (void)cli_report(cli, &failure);
-                code = 1;
-        }
-        if (r >= 0 && (n > 0 || !a->format))
-                r = output_inspect(v, n, a->format, reterr);
-        for (size_t i = 0; i < n; i++)
-                json_unref(v[i]);
-        return r < 0 ? r : code;
+        return each_inspect(cli, "image inspect", operands, inspect_one, a, a->format, reterr);
 }
 
 const struct verb verb_image_inspect = {

@@ -206,31 +206,22 @@ static const struct opt inspect_opts[] = {
 };
 static const struct opt_section inspect_sections[] = {{inspect_opts, NULL, 0, false}, {0}};
 
+static int inspect_one(const struct dirs *d, const char *name, const void *arg,
+                       struct json_object **ret, struct err **reterr)
+{
+        AUTO(pod_freep) struct pod *p = NULL;
+        int r = pod_find(d, name, &p, reterr);
+
+        if (r >= 0)
+                *ret = pod_inspect(p);
+        return r;
+}
+
 static int inspect(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct inspect_args *a = args;
-        AUTO_FREE struct json_object **v = xcalloc(operands->n, sizeof(struct json_object *));
-        AUTO_ERR struct err *failure = NULL;
-        struct dirs *d;
-        size_t n = 0;
-        int code = 0, r = cli_dirs(cli, &d, reterr);
 
-        for (size_t i = 0; r >= 0 && i < operands->n; i++) {
-                AUTO(pod_freep) struct pod *p = NULL;
-
-                if (pod_find(d, operands->v[i], &p, &failure) >= 0) {
-                        v[n++] = pod_inspect(p);
-                        continue;
-                }
-                (void)err_wrap(&failure, -1, "pod inspect");
-                (void)cli_report(cli, &failure);
-                code = EACH_FAILED;
-        }
-        if (r >= 0 && (n > 0 || !a->format))
-                r = output_inspect(v, n, a->format, reterr);
-        for (size_t i = 0; i < n; i++)
-                json_unref(v[i]);
-        return r < 0 ? r : code;
+        return each_inspect(cli, "pod inspect", operands, inspect_one, a, a->format, reterr);
 }
 
 const struct verb verb_pod_inspect = {

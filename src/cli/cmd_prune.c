@@ -45,40 +45,55 @@ static int print_total(uint64_t bytes, struct err **reterr)
 }
 
 /* Each adds to @total. */
-static int prune_containers(const struct dirs *d, const struct strv *filters, uint64_t *total,
+static int prune_containers(const struct dirs *d, const struct prune_args *a, uint64_t *total,
                             struct err **reterr)
 {
         AUTO_STRV removed = {0};
         uint64_t bytes = 0;
-        int r = containers_prune(d, filters->v, &removed, &bytes, reterr);
+        int r = containers_prune(d, a->filters.v, &removed, &bytes, reterr);
 
         *total += bytes;
         print_deleted("Containers", &removed);
         return r;
 }
 
-static int prune_volumes(const struct dirs *d, bool all, const struct strv *filters,
-                         uint64_t *total, struct err **reterr)
+static int prune_volumes(const struct dirs *d, const struct prune_args *a, uint64_t *total,
+                         struct err **reterr)
 {
         AUTO_STRV removed = {0};
         uint64_t bytes = 0;
-        int r = volumes_prune(d, all, filters->v, &removed, &bytes, reterr);
+        int r = volumes_prune(d, a->all, a->filters.v, &removed, &bytes, reterr);
 
         *total += bytes;
         print_deleted("Volumes", &removed);
         return r;
 }
 
-static int prune_images(const struct dirs *d, bool all, const struct strv *filters, uint64_t *total,
+static int prune_images(const struct dirs *d, const struct prune_args *a, uint64_t *total,
                         struct err **reterr)
 {
         AUTO_STRV report = {0};
         uint64_t bytes = 0;
-        int r = store_prune(d, all, filters->v, &report, &bytes, reterr);
+        int r = store_prune(d, a->all, a->filters.v, &report, &bytes, reterr);
 
         *total += bytes;
         print_deleted("Images", &report);
         return r;
+}
+
+static int prune_if_confirmed(struct cli *cli, const struct prune_args *a, const char *question,
+                              int (*prune)(const struct dirs *, const struct prune_args *,
+                                           uint64_t *, struct err **),
+                              struct err **reterr)
+{
+        uint64_t total = 0;
+        struct dirs *d;
+        int r = cli_dirs(cli, &d, reterr);
+
+        if (r < 0 || (!a->force && !confirm(question)))
+                return r;
+        r = prune(d, a, &total, reterr);
+        return r < 0 ? r : print_total(total, reterr);
 }
 
 /* ---- container prune ---- */
@@ -94,15 +109,10 @@ static int container_prune(struct cli *cli, void *args, const struct strv *opera
                            struct err **reterr)
 {
         const struct prune_args *a = args;
-        uint64_t total = 0;
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, reterr);
 
         (void)operands;
-        if (r < 0 || (!a->force && !confirm("This will remove all stopped containers.")))
-                return r;
-        r = prune_containers(d, &a->filters, &total, reterr);
-        return r < 0 ? r : print_total(total, reterr);
+        return prune_if_confirmed(cli, a, "This will remove all stopped containers.",
+                                  prune_containers, reterr);
 }
 
 const struct verb verb_container_prune = {
@@ -129,17 +139,12 @@ static int image_prune(struct cli *cli, void *args, const struct strv *operands,
                        struct err **reterr)
 {
         const struct prune_args *a = args;
-        uint64_t total = 0;
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, reterr);
 
         (void)operands;
-        if (r < 0 ||
-            (!a->force && !confirm(a->all ? "This will remove all images that no container uses."
-                                          : "This will remove all dangling images.")))
-                return r;
-        r = prune_images(d, a->all, &a->filters, &total, reterr);
-        return r < 0 ? r : print_total(total, reterr);
+        return prune_if_confirmed(cli, a,
+                                  a->all ? "This will remove all images that no container uses."
+                                         : "This will remove all dangling images.",
+                                  prune_images, reterr);
 }
 
 const struct verb verb_image_prune = {
@@ -166,18 +171,13 @@ static int volume_prune(struct cli *cli, void *args, const struct strv *operands
                         struct err **reterr)
 {
         const struct prune_args *a = args;
-        uint64_t total = 0;
-        struct dirs *d;
-        int r = cli_dirs(cli, &d, reterr);
 
         (void)operands;
-        if (r < 0 ||
-            (!a->force &&
-             !confirm(a->all ? "This will remove all local volumes that no container has."
-                             : "This will remove anonymous local volumes that no container has.")))
-                return r;
-        r = prune_volumes(d, a->all, &a->filters, &total, reterr);
-        return r < 0 ? r : print_total(total, reterr);
+        return prune_if_confirmed(
+            cli, a,
+            a->all ? "This will remove all local volumes that no container has."
+                   : "This will remove anonymous local volumes that no container has.",
+            prune_volumes, reterr);
 }
 
 const struct verb verb_volume_prune = {
@@ -238,6 +238,7 @@ static int system_prune(struct cli *cli, void *args, const struct strv *operands
                         struct err **reterr)
 {
         const struct prune_args *a = args;
+        const struct prune_args anonymous = {.filters = a->filters}; /* --all is about images */
         uint64_t total = 0;
         struct dirs *d;
         int r;
@@ -248,11 +249,11 @@ static int system_prune(struct cli *cli, void *args, const struct strv *operands
         if (!a->force && !system_confirmed(a))
                 return 0;
         /* Containers first: what they have is free then. */
-        r = prune_containers(d, &a->filters, &total, reterr);
+        r = prune_containers(d, a, &total, reterr);
         if (r >= 0 && a->volumes)
-                r = prune_volumes(d, false, &a->filters, &total, reterr);
+                r = prune_volumes(d, &anonymous, &total, reterr);
         if (r >= 0)
-                r = prune_images(d, a->all, &a->filters, &total, reterr);
+                r = prune_images(d, a, &total, reterr);
         return r < 0 ? r : print_total(total, reterr);
 }
 

@@ -154,8 +154,8 @@ static int print_pretty(const struct secret *s, struct json_object *o, struct er
         return output_text(out.data, out.len, reterr);
 }
 
-static int inspect_one(const struct dirs *d, const struct inspect_args *a, const char *name,
-                       struct json_object **ret, struct err **reterr)
+static int look_up(const struct dirs *d, const char *name, const struct inspect_args *a,
+                   struct secret **ret, struct json_object **ret_json, struct err **reterr)
 {
         AUTO(secret_freep) struct secret *s = NULL;
         AUTO_JSON *o = NULL;
@@ -166,40 +166,40 @@ static int inspect_one(const struct dirs *d, const struct inspect_args *a, const
         o = secret_inspect(d, s);
         if (a->show)
                 r = add_data(d, s, o, reterr);
-        if (r >= 0 && a->pretty)
-                r = print_pretty(s, o, reterr);
-        if (r >= 0)
-                *ret = TAKE_PTR(o);
-        return r;
+        if (r < 0)
+                return r;
+        *ret = TAKE_PTR(s);
+        *ret_json = TAKE_PTR(o);
+        return 0;
+}
+
+static int inspect_one(const struct dirs *d, const char *name, const void *arg,
+                       struct json_object **ret, struct err **reterr)
+{
+        AUTO(secret_freep) struct secret *s = NULL;
+
+        return look_up(d, name, arg, &s, ret, reterr);
+}
+
+static int print_one(struct dirs *d, const char *name, const void *arg, struct err **reterr)
+{
+        AUTO(secret_freep) struct secret *s = NULL;
+        AUTO_JSON *o = NULL;
+        int r = look_up(d, name, arg, &s, &o, reterr);
+
+        return r < 0 ? r : print_pretty(s, o, reterr);
 }
 
 static int inspect(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct inspect_args *a = args;
-        AUTO_FREE struct json_object **v = xcalloc(operands->n, sizeof(struct json_object *));
-        AUTO_ERR struct err *failure = NULL;
-        struct dirs *d;
-        size_t n = 0;
-        int code = 0, r;
 
         if (a->pretty && a->format)
                 return err_new(reterr, ERR_USAGE,
                                "options '--pretty' and '--format' contradict each other");
-        r = cli_dirs(cli, &d, reterr);
-        for (size_t i = 0; r >= 0 && i < operands->n; i++) {
-                if (inspect_one(d, a, operands->v[i], &v[n], &failure) >= 0) {
-                        n++;
-                        continue;
-                }
-                (void)err_wrap(&failure, -1, "secret inspect");
-                (void)cli_report(cli, &failure);
-                code = EACH_FAILED;
-        }
-        if (r >= 0 && !a->pretty && (n > 0 || !a->format))
-                r = output_inspect(v, n, a->format, reterr);
-        for (size_t i = 0; i < n; i++)
-                json_unref(v[i]);
-        return r < 0 ? r : code;
+        if (a->pretty)
+                return each_name(cli, "secret inspect", operands, print_one, a, reterr);
+        return each_inspect(cli, "secret inspect", operands, inspect_one, a, a->format, reterr);
 }
 
 const struct verb verb_secret_inspect = {

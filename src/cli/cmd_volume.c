@@ -82,31 +82,22 @@ static const struct opt inspect_opts[] = {
 };
 static const struct opt_section inspect_sections[] = {{inspect_opts, NULL, 0, false}, {0}};
 
+static int inspect_one(const struct dirs *d, const char *name, const void *arg,
+                       struct json_object **ret, struct err **reterr)
+{
+        AUTO(volume_freep) struct volume *v = NULL;
+        int r = volume_load(d, name, &v, reterr);
+
+        if (r >= 0)
+                *ret = volume_inspect(d, v);
+        return r;
+}
+
 static int inspect(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
 {
         const struct inspect_args *a = args;
-        AUTO_FREE struct json_object **v = xcalloc(operands->n, sizeof(struct json_object *));
-        AUTO_ERR struct err *failure = NULL;
-        struct dirs *d;
-        size_t n = 0;
-        int code = 0, r = cli_dirs(cli, &d, reterr);
 
-        for (size_t i = 0; r >= 0 && i < operands->n; i++) {
-                AUTO(volume_freep) struct volume *volume = NULL;
-
-                if (volume_load(d, operands->v[i], &volume, &failure) >= 0) {
-                        v[n++] = volume_inspect(d, volume);
-                        continue;
-                }
-                (void)err_wrap(&failure, -1, "volume inspect");
-                (void)cli_report(cli, &failure);
-                code = EACH_FAILED;
-        }
-        if (r >= 0 && (n > 0 || !a->format))
-                r = output_inspect(v, n, a->format, reterr);
-        for (size_t i = 0; i < n; i++)
-                json_unref(v[i]);
-        return r < 0 ? r : code;
+        return each_inspect(cli, "volume inspect", operands, inspect_one, a, a->format, reterr);
 }
 
 const struct verb verb_volume_inspect = {

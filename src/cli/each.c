@@ -3,7 +3,9 @@
 #include "cli/each.h"
 
 #include "base/err.h"
+#include "base/json.h"
 #include "base/str.h"
+#include "cli/output.h"
 #include "cli/select.h"
 #include "cli/verb.h"
 #include "container/container.h"
@@ -39,6 +41,31 @@ int each_name(struct cli *cli, const char *verb, const struct strv *names, each_
                         code = report(cli, verb, r, &err);
         }
         return code;
+}
+
+int each_inspect(struct cli *cli, const char *verb, const struct strv *names, each_inspect_fn fn,
+                 const void *arg, const char *format, struct err **reterr)
+{
+        AUTO_FREE struct json_object **v = xcalloc(names->n + 1, sizeof(struct json_object *));
+        struct dirs *d;
+        size_t n = 0;
+        int code = 0, r = cli_dirs(cli, &d, reterr);
+
+        if (r < 0)
+                return r;
+        for (size_t i = 0; i < names->n; i++) {
+                AUTO_ERR struct err *err = NULL;
+
+                r = fn(d, names->v[i], arg, &v[n], &err);
+                if (r < 0)
+                        code = report(cli, verb, r, &err);
+                else
+                        n++;
+        }
+        r = n > 0 || !format ? output_inspect(v, n, format, reterr) : 0;
+        for (size_t i = 0; i < n; i++)
+                json_unref(v[i]);
+        return r < 0 ? r : code;
 }
 
 struct each {

@@ -12,6 +12,7 @@ struct cli;
 struct container;
 struct dirs;
 struct err;
+struct json_object;
 struct selection;
 struct strv;
 
@@ -22,6 +23,13 @@ struct strv;
 typedef int (*each_name_fn)(struct dirs *d, const char *name, const void *arg, struct err **reterr);
 int each_name(struct cli *cli, const char *verb, const struct strv *names, each_name_fn fn,
               const void *arg, struct err **reterr);
+
+/* What `inspect` prints of the object of that name: *ret, which the caller owns. */
+typedef int (*each_inspect_fn)(const struct dirs *d, const char *name, const void *arg,
+                               struct json_object **ret, struct err **reterr);
+/* Prints them as output_inspect() does: those that are there, whatever else was asked for. */
+int each_inspect(struct cli *cli, const char *verb, const struct strv *names, each_inspect_fn fn,
+                 const void *arg, const char *format, struct err **reterr);
 
 /* Acts on one container; its name as typed is printed on success. */
 typedef int (*each_fn)(struct cli *cli, struct container *c, void *arg, struct err **reterr);

@@ -121,12 +121,13 @@ static int write_json(struct creation *k, const char *name, struct json_object *
 {
         AUTO_CLOSE int fd = openat(k->tmp.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         const char *text;
-        int r = json_to_text(o, name, &text, reterr);
+        int r;
 
-        if (r < 0)
-                return r;
         if (fd < 0)
                 return err_sys(reterr, errno, "write %s", name);
+        r = json_to_text(o, name, &text, reterr);
+        if (r < 0)
+                return r;
         r = io_write_full(fd, text, strlen(text));
         if (r >= 0 && !k->o->rm && fsync(fd) < 0)
                 r = -errno;
@@ -211,7 +212,6 @@ static int write_all(struct creation *k, struct err **reterr)
 
         if (r >= 0)
                 r = creation_volumes(k, reterr);
-
         if (r >= 0)
                 r = k->o->name ? reserve_given(k, reterr) : reserve_generated(k, reterr);
         if (r >= 0)

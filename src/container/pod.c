@@ -245,7 +245,9 @@ int pod_start_infra(const struct dirs *d, const char *id, struct err **reterr)
                 int r = container_find(d, id, &infra, &e);
 
                 if (r < 0 && err_kind(e) == ERR_NOT_FOUND)
-                        return err_new(reterr, ERR_NOT_FOUND, "its pod %.12s is gone", id);
+                        return err_hint(reterr,
+                                        err_new(reterr, ERR_NOT_FOUND, "its pod %.12s is gone", id),
+                                        "remove it, and make it anew in another pod or in none");
                 if (r < 0)
                         return err_move(reterr, r, &e);
                 if (infra->status == CONTAINER_RUNNING)

@@ -17,8 +17,11 @@ static int check_restart(const struct container *c, const struct restart_policy 
         if (p->mode == RESTART_NO)
                 return 0;
         if (container_auto_remove(c))
-                return err_new(reterr, ERR_USAGE,
-                               "its end removes it (--rm), so that no restart policy can have it");
+                return err_hint(
+                    reterr,
+                    err_new(reterr, ERR_USAGE,
+                            "its end removes it (--rm), so that no restart policy can have it"),
+                    "make it anew without --rm");
         (void)json_opt_string(&log, "Type", &driver, NULL);
         return restart_check_log_driver(driver, reterr);
 }

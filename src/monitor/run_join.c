@@ -14,8 +14,10 @@
 
 static int not_running(const char *id, struct err **reterr)
 {
-        return err_new(reterr, ERR_BUSY,
-                       "container %.12s, whose namespaces it shares, is not running", id);
+        int r = err_new(reterr, ERR_BUSY,
+                        "container %.12s, whose namespaces it shares, is not running", id);
+
+        return err_hint(reterr, r, "start that first: kelp start %.12s", id);
 }
 
 /* The namespaces of a container that runs now. They are opened by its number later: see run_joined_still_run(). */
@@ -27,13 +29,13 @@ static int join_one(struct run *run, struct spec *s, const char *join, struct er
             [SPEC_NS_CGROUP] = "cgroup", [SPEC_NS_TIME] = "time",
         };
         unsigned ns = (unsigned)(join[0] - '0');
-        const char *id = join[0] ? join + 2 : "";
+        const char *id = join[0] && join[1] == ':' ? join + 2 : "";
         AUTO_FREE char *path = xasprintf("containers/%s", id);
         AUTO_CLOSE int dir = -EBADF;
         struct run_record rec;
         int pidfd = -EBADF;
 
-        if (ns >= SPEC_NS_COUNT || join[1] != ':' || !str_is_hex(id, 64))
+        if (ns >= SPEC_NS_COUNT || !str_is_hex(id, 64))
                 return err_new(reterr, ERR_USAGE, "'%s' names no namespace of a container", join);
         if (run->n_targets == ARRAY_SIZE(run->targets))
                 return err_new(reterr, ERR_USAGE, "more namespaces to share than there are");

@@ -22,9 +22,11 @@ int run_live_with(struct run *run, struct err **reterr)
                 return 0;
         run->anchor = process_open(&run->a->lives_with, NULL);
         if (run->anchor < 0)
-                return err_new(reterr, ERR_BUSY,
-                               "process %d, whose end is to be its end, is gone already",
-                               (int)run->a->lives_with.pid);
+                return err_hint(reterr,
+                                err_new(reterr, ERR_BUSY,
+                                        "process %d, whose end is to be its end, is gone already",
+                                        (int)run->a->lives_with.pid),
+                                "start it from a session or job that is still there");
         return loop_add_fd(run->loop, run->anchor, EPOLLIN, on_anchor_end, run, &run->anchor_watch,
                            reterr);
 }
