@@ -38,6 +38,7 @@
 /* A holder with one id is made anew after so long: its cause (a directory service that was down) may be gone. */
 #define RETRY_ONE_NS 60000000000LL
 #define STOP_WAIT_MS 5000
+#define START_AGAIN  3
 
 struct idmap_userns *idmap_userns_free(struct idmap_userns *u)
 {
@@ -245,8 +246,8 @@ int idmap_userns_open(const struct dirs *dirs, struct idmap_userns **ret, struct
         if (look_around(ret) || look(dirs, ret, NULL) == 0)
                 return 0;
         r = start(dirs, ret, &first);
-        /* Killed, or the ranges changed, between its making and our look: once more, not for ever. */
-        if (r == -ENOENT || r == -ESRCH) {
+        /* Killed, or the ranges changed, between its making and our look: again, but not for ever. */
+        for (int i = 0; i < START_AGAIN && (r == -ENOENT || r == -ESRCH); i++) {
                 log_debug("namespace holder: %s", err_message(first));
                 first = err_free(first);
                 r = start(dirs, ret, &first);
