@@ -77,7 +77,7 @@ def test_input_stays_open_behind_a_detached_run(kelp, busybox):
     for _ in range(2):
         client = attached(kelp, "ee")
         client.stdin.close()
-        time.sleep(0.3)
+        time.sleep(0.3)  # for an end that must not come
         assert client.poll() is None
         client.kill()
         client.wait()
@@ -131,7 +131,7 @@ def test_signals(kelp, busybox):
     client = attached(kelp, "ee")
     own = kelp.popen("attach", "--sig-proxy=false", "--no-stdin", "ee")
     harness.wait_for(lambda: kelp.ok("events", "--until", "0s", "--filter", "event=attach").count("attach") == 2)
-    time.sleep(0.2)
+    time.sleep(0.2)  # the event comes before the handlers of signals are set; nothing tells when
     own.send_signal(signal.SIGTERM)
     assert own.wait(10) == 128 + signal.SIGTERM
     assert kelp.state("ee")["Running"]
@@ -179,7 +179,7 @@ def test_a_pipe_may_take_its_time(kelp, busybox):
     """Alone, a run in the foreground waits for its reader, however long."""
     n = 300000
     process = kelp.popen("run", "--rm", busybox, "seq", "1", n, stdin=subprocess.DEVNULL)
-    time.sleep(12)
+    time.sleep(12)  # longer than the 10 s after which one of several clients is dropped
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert out == "".join(f"{i}\n" for i in range(1, n + 1))

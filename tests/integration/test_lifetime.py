@@ -44,7 +44,7 @@ def test_command_with_restarts_and_without_a_will_to_end(kelp, busybox):
     process.kill()
     process.wait(10)
     assert ended(kelp, "c") == 137
-    time.sleep(0.5)
+    time.sleep(0.5)  # for what must not come
     assert not kelp.state("c")["Running"]
 
 
@@ -62,7 +62,7 @@ def test_without_it_nothing_ends(kelp, busybox):
     kelp.wait_running("c")
     process.kill()
     process.wait(10)
-    time.sleep(0.5)
+    time.sleep(0.5)  # for what must not come
     assert kelp.state("c")["Running"]
     assert kelp.json("inspect", "c")[0]["Lifetime"] == "user"
     kelp.ok("rm", "-f", "-t", "0", "c")
@@ -75,7 +75,7 @@ def test_session(kelp, busybox):
                         env={"XDG_SESSION_ID": None})
     assert leader.stdout.readline() == "c\n"
     assert leader.stdout.readline() == "up\n"
-    time.sleep(0.3)
+    time.sleep(0.3)  # for what must not come
     assert kelp.state("c")["Running"]
     sleeper = children(leader.pid)
     leader.kill()
@@ -98,7 +98,7 @@ def test_job(kelp, busybox):
                        stdout=subprocess.PIPE, text=True)
     assert len(outer.stdout.readline()) == 65
     assert outer.stdout.readline() == "up\n"
-    time.sleep(0.3)
+    time.sleep(0.3)  # for what must not come
     assert kelp.state("c")["Running"]
     outer.stdin.write("\n")
     outer.stdin.flush()

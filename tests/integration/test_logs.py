@@ -32,7 +32,7 @@ def test_every_line_once_while_files_rotate(kelp, busybox, driver):
     # Into files: a pipe that nobody reads for a while would make them fall behind, and lose lines.
     files = [open(kelp.work / f"out{i}", "w+") for i in range(3)]
     followers = [kelp.popen("logs", "-f", "c", stdin=subprocess.DEVNULL, stdout=f) for f in files[:2]]
-    time.sleep(1)
+    time.sleep(1)  # so that this one begins in the middle
     followers.append(kelp.popen("logs", "-f", "-n", "10", "c", stdin=subprocess.DEVNULL, stdout=files[2]))
     outputs = []
     for follower, f in zip(followers, files):
