@@ -8,6 +8,7 @@
 #include <sys/personality.h>
 
 #include "base/alloc.h"
+#include "base/json.h"
 #include "spec/spec_internal.h"
 
 struct spec *spec_new(void)
@@ -30,6 +31,10 @@ void spec_process_release(struct spec_process *p)
         strv_release(&p->groups);
         strv_release(&p->args);
         strv_release(&p->env);
+        free(p->apparmor_profile);
+        free(p->selinux_label);
+        free(p->cpu_affinity_initial);
+        free(p->cpu_affinity_final);
         *p = (struct spec_process){0};
 }
 
@@ -43,6 +48,8 @@ void spec_mount_release(struct spec_mount *m)
         free(m->subpath);
         free(m->upper);
         free(m->work);
+        id_map_release(&m->uid_map);
+        id_map_release(&m->gid_map);
 }
 
 static void spec_device_release(struct spec_device *d)
@@ -57,6 +64,40 @@ static void spec_secret_release(struct spec_secret *s)
         free(s->name);
         free(s->target);
         free(s->file);
+}
+
+void spec_hooks_release(struct spec_hooks *h)
+{
+        for (size_t i = 0; i < h->n; i++) {
+                free(h->v[i].path);
+                strv_release(&h->v[i].args);
+                strv_release(&h->v[i].env);
+        }
+        free(h->v);
+        *h = (struct spec_hooks){0};
+}
+
+void spec_rdt_release(struct spec_rdt *r)
+{
+        free(r->clos_id);
+        free(r->l3);
+        free(r->mem_bw);
+        strv_release(&r->schemata);
+        *r = (struct spec_rdt){0};
+}
+
+/* What only a bundle's config.json has. */
+static void spec_release_oci(struct spec *s)
+{
+        free(s->bundle);
+        for (size_t i = 0; i < SPEC_HOOK_COUNT; i++)
+                spec_hooks_release(&s->hooks[i]);
+        free(s->mount_label);
+        free(s->cgroups_path);
+        s->seccomp_profile = json_unref(s->seccomp_profile);
+        free(s->seccomp_listener);
+        free(s->seccomp_metadata);
+        spec_rdt_release(&s->rdt);
 }
 
 struct spec *spec_free(struct spec *s)
@@ -95,6 +136,7 @@ struct spec *spec_free(struct spec *s)
         free(s->image_name);
         free(s->sdnotify);
         strv_release(&s->labels);
+        spec_release_oci(s);
         free(s);
         return NULL;
 }
@@ -253,4 +295,19 @@ static_assert(ARRAY_SIZE(ns_names) == SPEC_NS_COUNT, "name every namespace");
 const char *spec_ns_name(enum spec_ns ns)
 {
         return ns_names[ns];
+}
+
+static const char *const hook_names[] = {
+    [SPEC_HOOK_PRESTART] = "prestart",
+    [SPEC_HOOK_CREATE_RUNTIME] = "createRuntime",
+    [SPEC_HOOK_CREATE_CONTAINER] = "createContainer",
+    [SPEC_HOOK_START_CONTAINER] = "startContainer",
+    [SPEC_HOOK_POSTSTART] = "poststart",
+    [SPEC_HOOK_POSTSTOP] = "poststop",
+};
+static_assert(ARRAY_SIZE(hook_names) == SPEC_HOOK_COUNT, "name every hook");
+
+const char *spec_hook_name(enum spec_hook h)
+{
+        return hook_names[h];
 }

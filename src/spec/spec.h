@@ -9,6 +9,7 @@
 #include "base/macros.h"
 #include "base/str.h"
 #include "idmap/idmap.h"
+#include "spec/oci.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -16,6 +17,7 @@
 
 struct err;
 struct json_object;
+struct spec_resources;
 
 /* Namespaces in the order in which they are joined. */
 enum spec_ns {
@@ -47,10 +49,15 @@ struct spec_mount {
         struct strv layers;
         char *upper,
             *work; /* relative to the data root: emptied at every start; else the user's own. NULL: read-only */
+        struct id_map uid_map, gid_map; /* oci: of an idmapped mount */
 };
 struct spec_device {
         char *path, *host_path; /* bound from host_path (rootless cannot mknod) */
         char *access;           /* "rwm" */
+        char type;              /* oci: 'c', 'b', 'p', to be made; 0: bound from host_path */
+        int64_t major, minor;
+        uint32_t uid, gid, mode;
+        bool has_mode;
 };
 /* What is copied into the container at every start, from a file that the container's directory has of it. */
 struct spec_secret {
@@ -82,12 +89,21 @@ struct spec_process {
         bool no_new_privileges;
         int64_t oom_score_adj; /* INT64_MIN: leave */
         int64_t personality;   /* personality(2); -1: leave */
+
+        /* Of a bundle's config.json only. */
+        bool absent; /* it has no process: the container can be created, but not started */
+        uint64_t personality_flags; /* added to personality */
+        char *apparmor_profile, *selinux_label;
+        struct spec_scheduler scheduler;
+        struct spec_io_priority io_priority;
+        char *cpu_affinity_initial, *cpu_affinity_final; /* lists as of cpuset(7) */
 };
 
 enum spec_seccomp {
         SPEC_SECCOMP_DEFAULT,
         SPEC_SECCOMP_UNCONFINED,
         SPEC_SECCOMP_FILE,
+        SPEC_SECCOMP_INLINE, /* oci: the profile is in the spec */
         SPEC_SECCOMP_COUNT
 };
 enum spec_root { SPEC_ROOT_LAYERS, SPEC_ROOT_DIRECTORY, SPEC_ROOT_COUNT };
@@ -138,6 +154,19 @@ struct spec {
         char *sdnotify;     /* --sdnotify: "container" (the same as NULL), "conmon", "ignore" */
         char *image_name;   /* as typed; for events, as the labels are */
         struct strv labels; /* "k=v" */
+
+        /* Of a bundle's config.json only. */
+        bool oci;     /* what Kelp adds of itself to its own containers is left out */
+        char *bundle; /* absolute */
+        struct spec_hooks hooks[SPEC_HOOK_COUNT];
+        struct spec_time_offset boottime, monotonic;
+        uint64_t rootfs_propagation; /* MS_SHARED …; 0: not given */
+        char *mount_label;
+        char *cgroups_path;                  /* in any of its forms; NULL: not given */
+        struct spec_resources *resources;    /* spec/resources.h; NULL: none */
+        struct json_object *seccomp_profile; /* INLINE: linux.seccomp as it stands */
+        char *seccomp_listener, *seccomp_metadata;
+        struct spec_rdt rdt;
 };
 
 struct spec *spec_new(

@@ -48,6 +48,7 @@ const char *const spec_seccomp_names[SPEC_SECCOMP_COUNT] = {
     [SPEC_SECCOMP_DEFAULT] = "default",
     [SPEC_SECCOMP_UNCONFINED] = "unconfined",
     [SPEC_SECCOMP_FILE] = "file",
+    [SPEC_SECCOMP_INLINE] = "inline",
 };
 const char *const spec_cap_sets[SPEC_CAP_SETS] = {"bounding", "effective", "permitted",
                                                   "inheritable", "ambient"};

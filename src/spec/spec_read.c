@@ -365,7 +365,8 @@ static int read_kelp(const struct json_at *at, struct spec *s, struct err **rete
                 return r;
         s->root_kind = (enum spec_root)chosen;
         value = json_key(at, "seccomp");
-        if ((r = read_name(&value, spec_seccomp_names, SPEC_SECCOMP_COUNT, &chosen, reterr)) < 0)
+        /* The last name is for who writes: no profile stands in a spec of ours. */
+        if ((r = read_name(&value, spec_seccomp_names, SPEC_SECCOMP_INLINE, &chosen, reterr)) < 0)
                 return r;
         s->seccomp = (enum spec_seccomp)chosen;
         if ((r = json_opt_i64(at, "stopSignal", &sig, reterr)) < 0)
