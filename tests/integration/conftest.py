@@ -11,6 +11,7 @@ Fixtures of the integration tests. Run them with Debian's pytest, against a buil
   make_kelp(…)    further ones: make_kelp(user=noids_user), make_kelp(root=…)
   user, noids_user  an ordinary user with and one without subordinate ids
   probe_tar       path of the probe image's root file system tar; probe_binary: path of the program
+  oci, root_oci   kelp-oci as the ordinary user, as root (oci_bundle.py)
   debian_oci …    archives of real images (real_images.py); debian_kelp: kelp on a shared store with debian:test
   session_dir     a directory that the users may read, gone at the end
 
@@ -30,6 +31,7 @@ import pytest
 sys.path.insert(0, os.path.dirname(__file__))
 
 import harness  # noqa: E402
+import oci_bundle  # noqa: E402
 import real_images  # noqa: E402
 import rootfs  # noqa: E402
 
@@ -157,6 +159,37 @@ def busybox_tar(session_dir):
 def busybox(kelp, busybox_tar):
     kelp.ok("import", busybox_tar, "busybox")
     return "busybox"
+
+
+# ---- the OCI runtime ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make_oci(session_dir, programs):
+    made = []
+
+    def make(user):
+        made.append(oci_bundle.Oci(tempfile.mkdtemp(prefix="oci", dir=session_dir), user, programs))
+        return made[-1]
+
+    yield make
+    complaints = [complaint for oci in made for complaint in oci.finish()]
+    for oci in made:
+        oci.remove()
+    if complaints:
+        pytest.fail("left behind: " + "\n".join(complaints), pytrace=False)
+
+
+@pytest.fixture
+def oci(make_oci, user):
+    return make_oci(user)
+
+
+@pytest.fixture
+def root_oci(make_oci):
+    if os.getuid() != 0:
+        pytest.skip("only root can be the caller as root")
+    return make_oci(oci_bundle.Root())
 
 
 # ---- real images -------------------------------------------------------------------------------
