@@ -15,6 +15,10 @@ struct json_object;
 struct spec;
 struct spec_process;
 
+/* Versions of the specification that a bundle may be of: all of 1.x, whose later ones only add. We know all of the last. */
+#define SPEC_OCI_VERSION_MIN "1.0.0"
+#define SPEC_OCI_VERSION_MAX "1.3.0"
+
 /* The six points, in the order of a container's life. The first two run in the runtime's namespaces, the next two in the container's, the
  * last two in the runtime's again. */
 enum spec_hook {
@@ -68,3 +72,15 @@ struct spec_rdt {
 
 void spec_hooks_release(struct spec_hooks *h);
 void spec_rdt_release(struct spec_rdt *r);
+
+/* A config.json is at most so large. */
+#define SPEC_CONFIG_MAX (16U * 1024 * 1024)
+/*
+ * A whole config.json. @bundle: absolute; relative paths of the file are meant from it. @warnings: lines for the log are appended, about what
+ * the specification wants passed over. ERR_INVALID names the JSON path: what is malformed, what contradicts a MUST, what cannot be had here.
+ */
+int spec_from_bundle(struct json_object *config, const char *what, const char *bundle,
+                     struct spec **ret, struct strv *warnings, struct err **reterr);
+/* "process" alone, as exec gets it. *ret is one that spec_process_init() made, and may be half filled on failure. */
+int spec_process_from_oci(struct json_object *process, const char *what, struct spec_process *ret,
+                          struct strv *warnings, struct err **reterr);

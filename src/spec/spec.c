@@ -11,13 +11,16 @@
 #include "base/json.h"
 #include "spec/spec_internal.h"
 
+void spec_process_init(struct spec_process *p)
+{
+        *p = (struct spec_process){.umask = -1, .oom_score_adj = INT64_MIN, .personality = -1};
+}
+
 struct spec *spec_new(void)
 {
         struct spec *s = xnew(struct spec);
 
-        s->process.umask = -1;
-        s->process.oom_score_adj = INT64_MIN;
-        s->process.personality = -1;
+        spec_process_init(&s->process);
         s->stop_signal = SIGTERM;
         s->stop_timeout = SPEC_STOP_TIMEOUT;
         return s;

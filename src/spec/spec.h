@@ -172,6 +172,8 @@ struct spec {
 struct spec *spec_new(
     void); /* everything empty, umask -1, oom_score_adj INT64_MIN, stop_signal SIGTERM */
 struct spec *spec_free(struct spec *s);
+void spec_process_init(struct spec_process *p); /* the same for one that stands alone */
+void spec_process_release(struct spec_process *p);
 DEFINE_CLEANUP(struct spec *, spec_free);
 struct spec_mount *spec_add_mount(struct spec *s, const char *destination, const char *type,
                                   const char *source, const char *options /* comma list */);
