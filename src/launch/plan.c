@@ -4,6 +4,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/json.h"
 #include "base/parse.h"
 #include "base/process.h"
 #include "launch/launch_internal.h"
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -221,6 +223,22 @@ static void plan_caps(struct launch_plan *p, bool all)
         };
 }
 
+static int plan_bundle_filter(struct launch_plan *p, int cache_fd, struct err **reterr)
+{
+        const struct spec *s = p->spec;
+        const char *text =
+            json_object_to_json_string_ext(s->seccomp_profile, JSON_C_TO_STRING_PLAIN);
+        int r = seccomp_filter_get_text(text, strlen(text), cache_fd, &p->filter, reterr);
+
+        if (r == 0 && (p->filter.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) &&
+            str_empty(s->seccomp_listener)) {
+                r = err_new(reterr, ERR_INVALID,
+                            "linux.seccomp: SCMP_ACT_NOTIFY is used, but nobody would listen");
+                return err_hint(reterr, r, "set linux.seccomp.listenerPath");
+        }
+        return r;
+}
+
 static int plan_filter(struct launch_plan *p, int cache_fd, struct err **reterr)
 {
         const struct spec *s = p->spec;
@@ -231,6 +249,10 @@ static int plan_filter(struct launch_plan *p, int cache_fd, struct err **reterr)
         if (s->seccomp == SPEC_SECCOMP_UNCONFINED) {
                 p->new_keyring = true;
                 return 0;
+        }
+        if (s->seccomp == SPEC_SECCOMP_INLINE) {
+                p->new_keyring = true;
+                return plan_bundle_filter(p, cache_fd, reterr);
         }
         if (s->seccomp != SPEC_SECCOMP_FILE)
                 path = found = seccomp_default_profile(&own);

@@ -15,6 +15,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define SECCOMP_REPLY_MAX 65536
@@ -76,9 +77,9 @@ static int seccomp_verdict(int code, const char *text, size_t len, struct err **
         return err_decode(reterr, obj);
 }
 
-/* Runs kelp-seccomp, which writes the filter into the cache under the same key. */
-static int seccomp_compile(const char *profile, const char *key, uint64_t caps, int cache_fd,
-                           struct err **reterr)
+/* Runs kelp-seccomp, which writes the filter into the cache under the same key. @in: its standard input, for the profile "-". */
+static int seccomp_compile(const char *profile, int in, const char *key, uint64_t caps,
+                           int cache_fd, struct err **reterr)
 {
         AUTO_FREE char *helper = process_helper_path("kelp-seccomp"), *text = NULL;
         AUTO_CLOSE int pidfd = -EBADF, rd = -EBADF, wr = -EBADF;
@@ -102,7 +103,7 @@ static int seccomp_compile(const char *profile, const char *key, uint64_t caps, 
                 return r;
         rd = pipe_fds[0];
         wr = pipe_fds[1];
-        fds[0] = -EBADF;
+        fds[0] = in;
         fds[1] = wr;
         fds[2] = STDERR_FILENO;
         fds[3] = cache_fd;
@@ -130,7 +131,7 @@ int seccomp_filter_get(const char *profile, uint64_t caps, int cache_fd, struct 
                 return r;
         if (seccomp_cache_read(cache_fd, key, ret) == 0)
                 return 0;
-        r = seccomp_compile(profile, key, caps, cache_fd, reterr);
+        r = seccomp_compile(profile, -EBADF, key, caps, cache_fd, reterr);
         if (r < 0)
                 return err_wrap(reterr, r, "compile seccomp profile '%s'", profile);
         r = seccomp_cache_read(cache_fd, key, ret);
@@ -138,5 +139,43 @@ int seccomp_filter_get(const char *profile, uint64_t caps, int cache_fd, struct 
                 return err_new(reterr, ERR_INVALID,
                                "seccomp profile '%s': the compiled filter is not in the cache",
                                profile);
+        return 0;
+}
+
+static int seccomp_text_file(const char *text, size_t len, struct err **reterr)
+{
+        AUTO_CLOSE int fd = memfd_create("seccomp", MFD_CLOEXEC);
+        int r;
+
+        if (fd < 0)
+                return err_sys(reterr, errno, "make a memory file");
+        r = io_write_full(fd, text, len);
+        if (r < 0 || lseek(fd, 0, SEEK_SET) < 0)
+                return err_sys(reterr, r < 0 ? -r : errno, "write a memory file");
+        return TAKE_FD(fd);
+}
+
+int seccomp_filter_get_text(const char *text, size_t len, int cache_fd, struct seccomp_filter *ret,
+                            struct err **reterr)
+{
+        AUTO_FREE char *key = NULL;
+        AUTO_CLOSE int in = -EBADF;
+        int r;
+
+        r = seccomp_cache_key_text(text, len, &key, reterr);
+        if (r < 0)
+                return r;
+        if (seccomp_cache_read(cache_fd, key, ret) == 0)
+                return 0;
+        in = seccomp_text_file(text, len, reterr);
+        if (in < 0)
+                return in;
+        /* Conditions on capabilities are no part of the runtime specification, so that all containers with the profile share its filter. */
+        r = seccomp_compile("-", in, key, 0, cache_fd, reterr);
+        if (r < 0)
+                return err_wrap(reterr, r, "compile the seccomp profile");
+        if (seccomp_cache_read(cache_fd, key, ret) < 0)
+                return err_new(reterr, ERR_INVALID,
+                               "the compiled seccomp filter is not in the cache");
         return 0;
 }

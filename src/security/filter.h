@@ -26,6 +26,9 @@ void seccomp_filter_release(struct seccomp_filter *f);
  * conditional rules. @cache_fd: directory of compiled filters. */
 int seccomp_filter_get(const char *profile, uint64_t caps, int cache_fd, struct seccomp_filter *ret,
                        struct err **reterr);
+/* The same of @text, the profile of a bundle. It may ask for a listener: then .flags has SECCOMP_FILTER_FLAG_NEW_LISTENER. */
+int seccomp_filter_get_text(const char *text, size_t len, int cache_fd, struct seccomp_filter *ret,
+                            struct err **reterr);
 /* The profile that containers get without --security-opt seccomp=…: $XDG_CONFIG_HOME/containers/seccomp.json, else
  * /etc/containers/seccomp.json, else the one that Kelp brings (@ret_own). Caller owns. */
 char *seccomp_default_profile(bool *ret_own);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kelp-seccomp PROFILE CAPS KEY — compiles a profile into the cache, whose directory is descriptor 3.
+ * kelp-seccomp PROFILE CAPS KEY — compiles a profile into the cache, whose directory is descriptor 3. PROFILE "-": that of a bundle, on
+ * standard input.
  *
  * Run by the monitor on a cache miss, and a program of its own so that a container start does not load libseccomp. On
  * failure the error goes to standard output, encoded; the exit code is then 1. Point of no return: the rename of the finished file.
@@ -18,7 +19,20 @@
 #include <string.h>
 #include <unistd.h>
 
-#define CACHE_FD 3
+#define CACHE_FD       3
+#define BUNDLE_PROFILE "linux.seccomp"
+
+static int read_profile(const char *path, struct json_object **ret, struct err **reterr)
+{
+        AUTO_FREE char *text = NULL;
+        size_t len;
+        int r;
+
+        if (strcmp(path, "-") != 0)
+                return json_read_file(AT_FDCWD, path, PROFILE_FILE_MAX, ret, reterr);
+        r = io_read_fd(STDIN_FILENO, BUNDLE_PROFILE, PROFILE_FILE_MAX, &text, &len, reterr);
+        return r < 0 ? r : json_parse(text, len, BUNDLE_PROFILE, ret, reterr);
+}
 
 static int run(const char *path, uint64_t caps, const char *key, struct err **reterr)
 {
@@ -29,9 +43,11 @@ static int run(const char *path, uint64_t caps, const char *key, struct err **re
         int r;
 
         (void)profile_host_get(caps, &host);
-        r = json_read_file(AT_FDCWD, path, PROFILE_FILE_MAX, &obj, reterr);
+        host.bundle = strcmp(path, "-") == 0;
+        r = read_profile(path, &obj, reterr);
         if (r == 0)
-                r = profile_parse(obj, path, &host, &profile, reterr);
+                r = profile_parse(obj, host.bundle ? BUNDLE_PROFILE : path, &host, &profile,
+                                  reterr);
         if (r == 0)
                 r = profile_compile(&profile, &filter, reterr);
         if (r == 0)

@@ -13,8 +13,10 @@
 #include <sys/utsname.h>
 
 /* linux/seccomp.h clashes with libseccomp's header. */
-#define FILTER_FLAG_LOG        2U
-#define FILTER_FLAG_SPEC_ALLOW 4U
+#define FILTER_FLAG_LOG                2U
+#define FILTER_FLAG_SPEC_ALLOW         4U
+#define FILTER_FLAG_NEW_LISTENER       8U
+#define FILTER_FLAG_WAIT_KILLABLE_RECV 32U
 
 /* "6.1.0-13-amd64" → 6, 1. Whether the text ends with the second number. */
 static bool parse_version(const char *text, uint32_t *major, uint32_t *minor)
@@ -93,6 +95,7 @@ static const struct {
     {"SCMP_ACT_TRAP", SCMP_ACT_TRAP, DATUM_NONE},
     {"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), DATUM_TRACE},
     {"SCMP_ACT_LOG", SCMP_ACT_LOG, DATUM_NONE},
+    {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, DATUM_NONE},
 };
 
 /* @errno_key: where the datum stands in the same object. */
@@ -112,9 +115,6 @@ static int parse_action(const struct json_at *at, const char *key, const char *e
                 return r;
         if (number > UINT16_MAX)
                 return json_fail(&datum, reterr, "not an error number");
-        if (strcmp(name, "SCMP_ACT_NOTIFY") == 0)
-                return json_fail(&value, reterr,
-                                 "a listener that answers for system calls is not available");
         for (size_t i = 0; i < ARRAY_SIZE(actions); i++) {
                 if (strcmp(actions[i].name, name) != 0)
                         continue;
@@ -126,6 +126,48 @@ static int parse_action(const struct json_at *at, const char *key, const char *e
                 return 0;
         }
         return json_fail(&value, reterr, "unknown action '%s'", name);
+}
+
+/* ---- a listener ---- */
+
+/*
+ * By these the listener's descriptor leaves the process that has loaded the filter, which then waits until it has arrived; who notified for
+ * them would wait for somebody who has nothing to listen on yet. (write: other runtimes' way, and they refuse it too.)
+ */
+static bool moves_the_listener(const struct profile_rule *rule, const char **ret)
+{
+        static const char *const calls[] = {"sendmsg", "read", "write"};
+
+        for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+                *ret = calls[i];
+                if (strv_contains(&rule->names, calls[i]))
+                        return true;
+        }
+        return false;
+}
+
+/* Whether a rule, or the default (@rule NULL), may have @action. */
+static int check_listener(const struct json_at *at, const char *key,
+                          const struct profile_host *host, const struct profile_rule *rule,
+                          uint32_t action, struct profile *p, struct err **reterr)
+{
+        struct json_at value = json_key(at, key);
+        const char *call;
+
+        if (action != SCMP_ACT_NOTIFY)
+                return 0;
+        if (!host->bundle)
+                return json_fail(&value, reterr,
+                                 "a listener that answers for system calls is not available");
+        if (!rule)
+                return json_fail(&value, reterr, "SCMP_ACT_NOTIFY cannot be the default action");
+        if (moves_the_listener(rule, &call))
+                return json_fail(&value, reterr,
+                                 "SCMP_ACT_NOTIFY cannot be the action of '%s', by which the "
+                                 "listener is handed over",
+                                 call);
+        p->flags |= FILTER_FLAG_NEW_LISTENER;
+        return 0;
 }
 
 /* ---- conditions ---- */
@@ -360,6 +402,9 @@ static int parse_rules(const struct json_at *at, const struct profile_host *host
                         continue;
                 /* Counted first: a half-parsed one is released with the others. */
                 r = parse_rule(&rule, &p->rules[p->n_rules++], reterr);
+                if (r == 0)
+                        r = check_listener(&rule, "action", host, &p->rules[p->n_rules - 1],
+                                           p->rules[p->n_rules - 1].action, p, reterr);
                 if (r < 0)
                         return r;
         }
@@ -408,6 +453,8 @@ static int parse_flags(const struct json_at *at, struct profile *p, struct err *
                         p->flags |= FILTER_FLAG_LOG;
                 else if (strcmp(flags.v[i], "SECCOMP_FILTER_FLAG_SPEC_ALLOW") == 0)
                         p->flags |= FILTER_FLAG_SPEC_ALLOW;
+                else if (strcmp(flags.v[i], "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV") == 0)
+                        p->flags |= FILTER_FLAG_WAIT_KILLABLE_RECV;
                 else if (strcmp(flags.v[i], "SECCOMP_FILTER_FLAG_TSYNC") != 0)
                         return json_fail(&flags_at, reterr, "unknown flag '%s'", flags.v[i]);
                 /* TSYNC needs nothing: one thread loads the filter. */
@@ -434,11 +481,18 @@ int profile_parse(struct json_object *obj, const char *what, const struct profil
         if (r == 0)
                 r = parse_flags(&root, &p, reterr);
         if (r == 0)
+                r = check_listener(&root, "defaultAction", host, NULL, p.default_action, &p,
+                                   reterr);
+        if (r == 0)
                 r = parse_rules(&rules, host, &p, reterr);
         if (r < 0) {
                 profile_release(&p);
                 return r;
         }
+        /* It is about a listener, and without one the kernel refuses it. */
+        if (!(p.flags & FILTER_FLAG_NEW_LISTENER))
+                p.flags &= ~FILTER_FLAG_WAIT_KILLABLE_RECV;
+        p.add_native = host->bundle;
         *ret = p;
         return 0;
 }

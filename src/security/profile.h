@@ -27,6 +27,8 @@ struct profile_host {
         uint64_t caps;
         const char *arch; /* Go's name: "amd64" */
         uint32_t kernel_major, kernel_minor;
+        /* Of a bundle: SCMP_ACT_NOTIFY has somebody to listen, and architectures may leave out the host's own, which is meant all the same. */
+        bool bundle;
 };
 
 struct profile_arg {
@@ -44,6 +46,7 @@ struct profile {
         uint32_t default_action;
         uint32_t flags;     /* SECCOMP_FILTER_FLAG_* for loading */
         struct strv arches; /* SCMP_ARCH_*; empty: the native one */
+        bool add_native;    /* although .arches does not name it */
         struct profile_rule *rules;
         size_t n_rules;
 };

@@ -37,7 +37,7 @@ uint32_t profile_arch(const char *name)
 
 static int compile_arches(scmp_filter_ctx ctx, const struct profile *p, struct err **reterr)
 {
-        bool native = p->arches.n == 0;
+        bool native = p->arches.n == 0 || p->add_native;
         int r;
 
         for (size_t i = 0; i < p->arches.n; i++) {

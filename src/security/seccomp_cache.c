@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/sha256.h"
 #include "base/str.h"
 #include "config.h"
 
@@ -53,6 +54,25 @@ int seccomp_cache_key(const char *profile, uint64_t caps, char **ret, struct err
                          (intmax_t)st.st_mtim.tv_sec, st.st_mtim.tv_nsec,
                          (intmax_t)st.st_ctim.tv_sec, st.st_ctim.tv_nsec, caps, host.machine,
                          host.release, KELP_VERSION, KELP_SECCOMP_VERSION);
+        return 0;
+}
+
+int seccomp_cache_key_text(const char *text, size_t len, char **ret, struct err **reterr)
+{
+        unsigned char digest[SHA256_SIZE];
+        char hex[2 * SHA256_SIZE + 1];
+        struct utsname host;
+        struct sha256 s;
+
+        if (uname(&host) < 0)
+                return err_sys(reterr, errno, "ask the kernel for its name");
+        sha256_init(&s);
+        sha256_add(&s, text, len);
+        sha256_end(&s, digest);
+        for (size_t i = 0; i < SHA256_SIZE; i++)
+                (void)snprintf(hex + 2 * i, 3, "%02x", digest[i]);
+        *ret = xasprintf("sha256:%s %s %s kelp=%s lib=%s", hex, host.machine, host.release,
+                         KELP_VERSION, KELP_SECCOMP_VERSION);
         return 0;
 }
 

@@ -28,6 +28,8 @@ void seccomp_cache_name(const char *key, char name[SECCOMP_CACHE_NAME_MAX]);
 /* The whole identity of a compiled filter: profile (path, device, inode, size, times), capabilities, machine, kernel release, our
  * version, libseccomp. Caller owns. */
 int seccomp_cache_key(const char *profile, uint64_t caps, char **ret, struct err **reterr);
+/* The same of a profile that is no file: its content. */
+int seccomp_cache_key_text(const char *text, size_t len, char **ret, struct err **reterr);
 /* 0, or -errno: -ENOENT for a miss of any kind. */
 int seccomp_cache_read(int cache_fd, const char *key, struct seccomp_filter *ret);
 int seccomp_cache_write(int cache_fd, const char *key, const struct seccomp_filter *f,

@@ -107,6 +107,59 @@ static void test_bad_profiles(void **state)
         }
 }
 
+/* ---- profiles of bundles ---- */
+
+#define RULE(name, action)      "{\"names\":[\"" name "\"],\"action\":\"" action "\"}"
+#define FLAG_NEW_LISTENER       8U
+#define FLAG_WAIT_KILLABLE_RECV 32U
+
+/* A listener may ask for all but the calls by which it is handed over. */
+static void test_listener(void **state)
+{
+        static const struct {
+                const char *text, *words;
+        } bad[] = {
+            {"{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "p: defaultAction: SCMP_ACT_NOTIFY"},
+            {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[" RULE("write",
+                                                                         "SCMP_ACT_NOTIFY") "]}",
+             "p: syscalls[0].action: SCMP_ACT_NOTIFY cannot be the action of 'write'"},
+            {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[" RULE(
+                 "mkdir", "SCMP_ACT_NOTIFY") "," RULE("sendmsg", "SCMP_ACT_NOTIFY") "]}",
+             "p: syscalls[1].action: SCMP_ACT_NOTIFY cannot be the action of 'sendmsg'"},
+        };
+        static const char good[] =
+            "{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_ARM\"],"
+            "\"flags\":[\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"],\"syscalls\":[" RULE(
+                "mkdir", "SCMP_ACT_NOTIFY") "," RULE("no_such_call", "SCMP_ACT_NOTIFY") "]}";
+        struct profile_host bundle = host;
+        struct seccomp_filter f = {0};
+        struct err *e = NULL;
+        struct profile p;
+
+        (void)state;
+        bundle.bundle = true;
+        for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+                struct err *why = NULL;
+
+                assert_failed(parse(bad[i].text, &bundle, &p, &why), why, ERR_INVALID,
+                              bad[i].words);
+        }
+        assert_ok(parse(good, &bundle, &p, &e), e);
+        assert_int_equal(p.flags, FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE_RECV);
+        /* The host's own architecture need not be named. */
+        assert_ok(profile_compile(&p, &f, &e), e);
+        assert_int_equal(f.flags, FLAG_NEW_LISTENER | FLAG_WAIT_KILLABLE_RECV);
+        seccomp_filter_release(&f);
+        profile_release(&p);
+        /* Nobody listens: the kernel would refuse the flag. */
+        assert_ok(parse("{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"flags\":["
+                        "\"SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV\"]}",
+                        &bundle, &p, &e),
+                  e);
+        assert_int_equal(p.flags, 0);
+        profile_release(&p);
+}
+
 /* ---- what compiled filters do, tried on the kernel ---- */
 
 struct attempt {
@@ -361,16 +414,39 @@ static void test_key(void **state)
         assert_string_not_equal(a, c);
 }
 
+static void test_text(void **state)
+{
+        static const char text[] = "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[" RULE(
+            "getpid", "SCMP_ACT_NOTIFY") "]}";
+        static const char wrong[] = "{\"defaultAction\":\"SCMP_ACT_DANCE\"}";
+        struct seccomp_filter first = {0}, again = {0};
+        char *a = NULL, *b = NULL;
+        struct err *e = NULL;
+        int dir = unit_dir(state);
+
+        assert_ok(seccomp_filter_get_text(text, strlen(text), dir, &first, &e), e);
+        assert_int_equal(first.flags, FLAG_NEW_LISTENER);
+        assert_ok(seccomp_cache_key_text(text, strlen(text), &a, &e), e);
+        assert_int_equal(seccomp_cache_read(dir, a, &again), 0);
+        assert_int_equal(first.n, again.n);
+        assert_ok(seccomp_cache_key_text(text, strlen(text) - 1, &b, &e), e);
+        assert_string_not_equal(a, b);
+        seccomp_filter_release(&first);
+        seccomp_filter_release(&again);
+        free(a);
+        free(b);
+        assert_failed(seccomp_filter_get_text(wrong, strlen(wrong), dir, &first, &e), e,
+                      ERR_INVALID, "linux.seccomp: defaultAction: unknown action 'SCMP_ACT_DANCE'");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_conditions),
-            cmocka_unit_test(test_bad_profiles),
-            cmocka_unit_test(test_actions),
-            cmocka_unit_test(test_arguments),
-            cmocka_unit_test(test_default_profile),
-            unit_test_dir(test_cache),
-            unit_test_dir(test_key),
+            cmocka_unit_test(test_conditions), cmocka_unit_test(test_bad_profiles),
+            cmocka_unit_test(test_listener),   cmocka_unit_test(test_actions),
+            cmocka_unit_test(test_arguments),  cmocka_unit_test(test_default_profile),
+            unit_test_dir(test_cache),         unit_test_dir(test_key),
+            unit_test_dir(test_text),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
