@@ -10,7 +10,7 @@
 
 static const struct command *const tables[] = {
     basic_commands,  file_commands, identity_commands, process_commands,
-    attack_commands, tty_commands,  network_commands,
+    attack_commands, tty_commands,  network_commands,  system_commands,
 };
 
 int probe_number(const char *text)

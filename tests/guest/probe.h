@@ -19,7 +19,7 @@ struct command {
 };
 
 extern const struct command basic_commands[], file_commands[], identity_commands[],
-    process_commands[], attack_commands[], tty_commands[], network_commands[];
+    process_commands[], attack_commands[], tty_commands[], network_commands[], system_commands[];
 
 /* Runs one command; 125 on wrong usage. */
 int probe_run(int argc, char **argv);

@@ -196,12 +196,6 @@ static int cmd_sethostname(int argc, char **argv)
         return probe_verdict(sethostname(argv[1], strlen(argv[1])));
 }
 
-/* syscall NUMBER: any system call without arguments. */
-static int cmd_syscall(int argc, char **argv)
-{
-        return probe_verdict(syscall(probe_number(argv[1]), 0, 0, 0, 0, 0, 0));
-}
-
 const struct command attack_commands[] = {
     {"tiocsti", cmd_tiocsti, 0, "[TEXT]"},
     {"setns", cmd_setns, 1, "PATH"},
@@ -225,6 +219,5 @@ const struct command attack_commands[] = {
     {"userfaultfd", cmd_userfaultfd, 0, ""},
     {"personality", cmd_personality, 1, "HEX"},
     {"sethostname", cmd_sethostname, 1, "NAME"},
-    {"syscall", cmd_syscall, 1, "NUMBER"},
     {NULL, NULL, 0, NULL},
 };

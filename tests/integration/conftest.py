@@ -11,7 +11,7 @@ Fixtures of the integration tests. Run them with Debian's pytest, against a buil
   make_kelp(…)    further ones: make_kelp(user=noids_user), make_kelp(root=…)
   user, noids_user  an ordinary user with and one without subordinate ids
   probe_tar       path of the probe image's root file system tar; probe_binary: path of the program
-  oci, root_oci   kelp-oci as the ordinary user, as root (oci_bundle.py)
+  oci, root_oci   kelp-oci as the ordinary user, as root (oci_bundle.py); anyone: a test with each
   debian_oci …    archives of real images (real_images.py); debian_kelp: kelp on a shared store with debian:test
   session_dir     a directory that the users may read, gone at the end
 
@@ -167,6 +167,8 @@ def busybox(kelp, busybox_tar):
 @pytest.fixture
 def make_oci(session_dir, programs):
     made = []
+    if not oci_bundle.OTHER and not (programs / "kelp-oci").exists():
+        pytest.skip("this build has no kelp-oci")
 
     def make(user):
         made.append(oci_bundle.Oci(tempfile.mkdtemp(prefix="oci", dir=session_dir), user, programs))
@@ -190,6 +192,14 @@ def root_oci(make_oci):
     if os.getuid() != 0:
         pytest.skip("only root can be the caller as root")
     return make_oci(oci_bundle.Root())
+
+
+@pytest.fixture(params=["user", "root"])
+def anyone(request, make_oci, user):
+    """kelp-oci as the ordinary user, and as root: one test each."""
+    if request.param == "root" and os.getuid() != 0:
+        pytest.skip("only root can be the caller as root")
+    return make_oci(user if request.param == "user" else oci_bundle.Root())
 
 
 # ---- real images -------------------------------------------------------------------------------
