@@ -4,6 +4,7 @@
 
 #include "base/err.h"
 #include "base/json.h"
+#include "spec/resources.h"
 #include "spec/spec_internal.h"
 
 #include <string.h>
@@ -273,6 +274,13 @@ static int refuse_absent(const struct json_at *at, struct err **reterr)
         return 0;
 }
 
+static int read_resources(const struct json_at *linux_at, struct spec *s, struct err **reterr)
+{
+        struct json_at at = json_key(linux_at, "resources");
+
+        return at.obj ? spec_resources_read(&at, &s->resources, reterr) : 0;
+}
+
 int spec_read_oci_linux(const struct json_at *at, struct spec *s, struct err **reterr)
 {
         int r;
@@ -290,7 +298,7 @@ int spec_read_oci_linux(const struct json_at *at, struct spec *s, struct err **r
             (r = read_paths(at, s, reterr)) < 0 || (r = read_seccomp(at, s, reterr)) < 0 ||
             (r = read_propagation(at, s, reterr)) < 0 ||
             (r = read_personality(at, &s->process, reterr)) < 0 ||
-            (r = read_rdt(at, s, reterr)) < 0)
+            (r = read_rdt(at, s, reterr)) < 0 || (r = read_resources(at, s, reterr)) < 0)
                 return r;
         return read_time_offsets(at, s, reterr);
 }

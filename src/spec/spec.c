@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/json.h"
+#include "spec/resources.h"
 #include "spec/spec_internal.h"
 
 void spec_process_init(struct spec_process *p)
@@ -97,6 +98,7 @@ static void spec_release_oci(struct spec *s)
                 spec_hooks_release(&s->hooks[i]);
         free(s->mount_label);
         free(s->cgroups_path);
+        s->resources = spec_resources_free(s->resources);
         s->seccomp_profile = json_unref(s->seccomp_profile);
         free(s->seccomp_listener);
         free(s->seccomp_metadata);
