@@ -195,7 +195,14 @@ static int stage_paths(struct child *c)
 /* The lowest of the descriptors that are still needed, from @from on; ~0U: none. */
 static unsigned next_kept(const struct child *c, unsigned from)
 {
-        const int kept[] = {c->sync, c->init_fd, rootfs_child_plan(c->plan->rootfs)->pts_fd};
+        const int kept[] = {
+            c->sync,
+            c->init_fd,
+            rootfs_child_plan(c->plan->rootfs)->pts_fd,
+            c->hook_fds[HOOK_FD_CREATED],
+            c->hook_fds[HOOK_FD_OUT],
+            c->hook_fds[HOOK_FD_ERR],
+        };
         unsigned next = ~0U;
 
         for (size_t i = 0; i < ARRAY_SIZE(kept); i++) {
@@ -415,11 +422,11 @@ static int stage_ready(struct child *c)
                                       .value = unwritable(c),
                                       .uid = c->user.uid,
                                       .gid = c->user.gid};
-        int fds[SYNC_FDS] = {c->master, c->keeper}, r;
+        int fds[] = {c->master, c->keeper}, r;
 
         if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
                 return -errno;
-        r = sync_send(c->sync, &report, fds, c->master >= 0 ? SYNC_FDS : 0);
+        r = sync_send(c->sync, &report, fds, c->master >= 0 ? ARRAY_SIZE(fds) : 0);
         if (r < 0)
                 return r;
         if (c->master >= 0) {
@@ -454,6 +461,8 @@ static int (*const stage_functions[STAGE_COUNT])(struct child *) = {
     [STAGE_IDENTITY] = stage_identity,
     [STAGE_ROOT] = stage_root,
     [STAGE_MOUNTS] = stage_mounts,
+    [STAGE_HOOKS_RUNTIME] = child_stage_hooks_runtime,
+    [STAGE_HOOKS_CREATE] = child_stage_hooks_create,
     [STAGE_SYSCTLS] = stage_sysctls,
     [STAGE_PATHS] = stage_paths,
     [STAGE_PIVOT] = stage_pivot,
@@ -468,6 +477,7 @@ static int (*const stage_functions[STAGE_COUNT])(struct child *) = {
     [STAGE_READY] = stage_ready,
     [STAGE_SECCOMP] = stage_seccomp,
     [STAGE_CAPS] = stage_caps,
+    [STAGE_HOOKS_START] = child_stage_hooks_start,
     [STAGE_EXEC] = child_stage_exec,
 };
 
@@ -520,6 +530,7 @@ static struct child child_init(struct launch_plan *p, const struct launch_io *io
             .master = -EBADF,
             .slave = -EBADF,
             .keeper = -EBADF,
+            .hook_fds = {-EBADF, -EBADF, -EBADF, -EBADF},
         };
 
         for (size_t i = 0; i < c.n_preserve; i++)

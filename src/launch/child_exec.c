@@ -135,7 +135,7 @@ static int attempt_exec(const struct child *c, const char *path)
 }
 
 /* The monitor blocks what it reads from a signalfd, and ignores SIGPIPE: neither is the program's business. */
-static void reset_signals(void)
+void child_reset_signals(void)
 {
         struct sigaction sa = {.sa_handler = SIG_DFL};
         sigset_t none;
@@ -148,8 +148,7 @@ static void reset_signals(void)
 
 #define FD_DIR "/proc/self/fd/"
 
-/* Decimal, without stdio. */
-static void number(int n, char *ret)
+void child_number(int n, char ret[12])
 {
         char digits[12];
         size_t i = 0;
@@ -176,7 +175,7 @@ static int exec_by_init(struct child *c, const char *name)
          * own, which then runs with the container's rights.
          */
         (void)memcpy(path, FD_DIR, sizeof(FD_DIR));
-        number(c->init_fd, path + sizeof(FD_DIR) - 1);
+        child_number(c->init_fd, path + sizeof(FD_DIR) - 1);
         (void)execve(path, c->plan->init_argv, c->plan->envp);
         (void)syscall(SYS_execveat, c->init_fd, "", c->plan->init_argv, c->plan->envp,
                       AT_EMPTY_PATH);
@@ -192,7 +191,7 @@ int child_stage_exec(struct child *c)
         child_note_set(c->note, name);
         if (*name == '\0')
                 return -ENOENT;
-        reset_signals();
+        child_reset_signals();
         if (c->init_fd >= 0)
                 return exec_by_init(c, name);
         return search_program(c, name, found, attempt_exec);

@@ -8,6 +8,7 @@
  * ERR_EXEC_DENIED (126) or ERR_EXEC_MISSING (127).
  */
 #include "base/macros.h"
+#include "spec/oci.h"
 
 #include <stdbool.h>
 #include <sys/types.h>
@@ -16,6 +17,7 @@ struct err;
 struct spec;
 struct spec_process;
 struct launch_plan;
+struct strv;
 
 #define LAUNCH_PRESERVE_MAX 64
 struct launch_io {
@@ -43,6 +45,14 @@ DEFINE_CLEANUP(struct launch_plan *, launch_plan_free);
 /* Step 2: clone, maps, stages; returns once the program runs (EOF after NEXT_IS_EXEC). On failure nothing is left behind. */
 int launch_start(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
                  struct err **reterr);
+
+/*
+ * The hooks of a bundle that the runtime runs itself, in its own namespaces, one after the other: POSTSTART and POSTSTOP (launch_start() runs those
+ * before them). @pid: of the container, 0: none any more. The first that fails is the error, ERR_REMOTE with what it said last on its standard error;
+ * with @warnings failures become lines there, and the others run all the same.
+ */
+int launch_hooks_run(const struct spec *s, enum spec_hook point, const char *status, pid_t pid,
+                     struct strv *warnings, struct err **reterr);
 
 /* A further process: joins every namespace of @container_pidfd (all that differ from ours), then the same last stages. @s gives the
  * container's security (capabilities, seccomp, masked environment); @process what to run. Caller need not be in U: enters through the pidfd. */

@@ -35,6 +35,7 @@ struct launch_plan {
         int shm_ns;            /* mount namespace whose /dev/shm is to be shared; -EBADF: none */
         struct rootfs *rootfs; /* NULL when a container's is joined */
 
+        bool hooks;       /* some of those that launch_start() or the child runs */
         bool give_mounts; /* the option U: some mounts become the user's */
         bool loopback, new_keyring, keep_groups, no_setgroups, no_new_privs;
         char **argv, **envp;
@@ -60,6 +61,20 @@ struct launch_plan {
         struct strv strings;
 };
 
+/* What hooks are given: descriptors that come with GO_ON. */
+enum hook_fd {
+        HOOK_FD_CREATING, /* the state, in either status */
+        HOOK_FD_CREATED,
+        HOOK_FD_OUT,
+        HOOK_FD_ERR, /* may be missing: then their last line is kept */
+        HOOK_FD_COUNT
+};
+static_assert(HOOK_FD_COUNT <= SYNC_FDS, "they come with one message");
+struct launch_hook_io {
+        int state_fd, out_fd, err_fd;
+        const char *directory; /* to run in; NULL: where we are */
+};
+
 /* The child's own state. */
 struct child {
         struct launch_plan *plan;
@@ -69,7 +84,8 @@ struct child {
         size_t n_preserve;
         int init_fd;
         int master, slave, keeper;
-        bool retry_directory; /* the directory could not be entered as root: again as the user */
+        int hook_fds[SYNC_FDS]; /* enum hook_fd */
+        bool retry_directory;   /* the directory could not be entered as root: again as the user */
         struct user_result user;
 };
 
@@ -86,6 +102,14 @@ extern const enum stage launch_order_exec[], launch_order_exec_early_filter[];
 int launch_shm_plan(struct launch_plan *p, struct err **reterr);
 int launch_shm_take(struct launch_plan *p, struct err **reterr);
 
+/* hooks.c */
+bool launch_hooks_wanted(const struct spec *s);
+/* The child waits at STAGE_HOOKS_RUNTIME: runs the runtime's, then sends it what its own are to be given. */
+int launch_hooks_create(const struct spec *s, pid_t pid, int sock, struct err **reterr);
+/* @note: what child_hook_run() left. */
+int launch_hook_failed(enum spec_hook point, const struct child_note *note, int errnum,
+                       struct err **reterr);
+
 /* spawn.c */
 int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
                  struct err **reterr);
@@ -98,6 +122,15 @@ void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync
     __attribute__((noreturn));
 
 /* child_*.c: stages that are long enough to have a file of their own; 0 or -errno. */
+int child_stage_hooks_runtime(struct child *c);
+int child_stage_hooks_create(struct child *c);
+int child_stage_hooks_start(struct child *c);
 int child_stage_terminal(struct child *c);
 int child_stage_exec(struct child *c);
 int child_open_init(struct child *c);
+/* Default dispositions, empty mask: for a program that is none of ours. */
+void child_reset_signals(void);
+void child_number(int n, char ret[12]); /* decimal, n ≥ 0 */
+/* Runs a hook and waits for it. -errno: it could not be run; -ECHILD: it failed, or took too long, which @note tells. */
+int child_hook_run(const struct spec_hook_entry *h, const struct launch_hook_io *io,
+                   struct child_note *note);

@@ -28,18 +28,21 @@
 
 /*
  * The filter is loaded last, where it need allow nothing but execve; that takes no_new_privs. Without it, loading takes CAP_SYS_ADMIN, so
- * it comes just before the capabilities go, and must allow capset and prctl.
+ * it comes just before the capabilities go, and must allow capset and prctl. Hooks of the program's own rights come before the last of the two, so
+ * that a filter which is loaded last need not let them run.
  */
 #define STAGES_OF_RUN                                                                              \
         STAGE_FDS, STAGE_SOURCES, STAGE_IDMAP, STAGE_IDENTITY, STAGE_ROOT, STAGE_MOUNTS,           \
-            STAGE_SYSCTLS, STAGE_PATHS, STAGE_PIVOT, STAGE_NAMES, STAGE_NETWORK, STAGE_TERMINAL,   \
-            STAGE_USER, STAGE_OWNERS, STAGE_DIRECTORY, STAGE_LIMITS, STAGE_IDS, STAGE_READY
+            STAGE_HOOKS_RUNTIME, STAGE_HOOKS_CREATE, STAGE_SYSCTLS, STAGE_PATHS, STAGE_PIVOT,      \
+            STAGE_NAMES, STAGE_NETWORK, STAGE_TERMINAL, STAGE_USER, STAGE_OWNERS, STAGE_DIRECTORY, \
+            STAGE_LIMITS, STAGE_IDS, STAGE_READY
 #define STAGES_OF_EXEC                                                                             \
         STAGE_FDS, STAGE_IDENTITY, STAGE_TERMINAL, STAGE_USER, STAGE_DIRECTORY, STAGE_LIMITS,      \
             STAGE_IDS, STAGE_READY
-static const enum stage launch_order_run[] = {STAGES_OF_RUN, STAGE_CAPS, STAGE_SECCOMP, STAGE_EXEC};
+static const enum stage launch_order_run[] = {STAGES_OF_RUN, STAGE_CAPS, STAGE_HOOKS_START,
+                                              STAGE_SECCOMP, STAGE_EXEC};
 static const enum stage launch_order_run_early_filter[] = {STAGES_OF_RUN, STAGE_SECCOMP, STAGE_CAPS,
-                                                           STAGE_EXEC};
+                                                           STAGE_HOOKS_START, STAGE_EXEC};
 const enum stage launch_order_exec[] = {STAGES_OF_EXEC, STAGE_CAPS, STAGE_SECCOMP, STAGE_EXEC};
 const enum stage launch_order_exec_early_filter[] = {STAGES_OF_EXEC, STAGE_SECCOMP, STAGE_CAPS,
                                                      STAGE_EXEC};
@@ -377,6 +380,7 @@ int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct laun
         r = plan_init(p, reterr);
         if (r < 0)
                 return r;
+        p->hooks = launch_hooks_wanted(s);
         p->order = p->no_new_privs ? launch_order_run : launch_order_run_early_filter;
         r = plan_data_root(root_fd, data_root, reterr);
         if (r < 0)

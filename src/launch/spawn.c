@@ -114,6 +114,10 @@ static int report_failed(const struct child_report *report, struct err **reterr)
 
         if (report->stage == STAGE_EXEC)
                 return exec_failed(report, reterr);
+        if (report->stage == STAGE_HOOKS_CREATE && n->object[0])
+                return launch_hook_failed(SPEC_HOOK_CREATE_CONTAINER, n, errnum, reterr);
+        if (report->stage == STAGE_HOOKS_START && n->object[0])
+                return launch_hook_failed(SPEC_HOOK_START_CONTAINER, n, errnum, reterr);
         if (report->stage == STAGE_USER && errnum == ENOENT)
                 return err_new(reterr, ERR_USAGE, "%s '%s': %s", what, n->object,
                                n->detail[0] ? n->detail : "not found");
@@ -343,6 +347,13 @@ static int spawn_follow(struct spawn *s, struct err **reterr)
                 if (report.what == REPORT_FAILED) {
                         close_fds(fds);
                         return report_failed(&report, reterr);
+                }
+                if (report.what == REPORT_HOOKS && s->plan->hooks && !ready) {
+                        close_fds(fds);
+                        r = launch_hooks_create(s->plan->spec, s->pid, s->sock, reterr);
+                        if (r < 0)
+                                return r;
+                        continue;
                 }
                 if (report.what == REPORT_USER && !ready) {
                         close_fds(fds);

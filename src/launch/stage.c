@@ -16,6 +16,8 @@ static const struct {
     [STAGE_IDENTITY] = {"identity", "become root of the namespace"},
     [STAGE_ROOT] = {"root", "mount the root file system"},
     [STAGE_MOUNTS] = {"mounts", "mount"},
+    [STAGE_HOOKS_RUNTIME] = {"hooks-runtime", "wait for the runtime's hooks"},
+    [STAGE_HOOKS_CREATE] = {"hooks-create", "run createContainer hook"},
     [STAGE_SYSCTLS] = {"sysctls", "set sysctl"},
     [STAGE_PATHS] = {"paths", "protect"},
     [STAGE_PIVOT] = {"pivot", "switch to the new root"},
@@ -30,6 +32,7 @@ static const struct {
     [STAGE_READY] = {"ready", "report to the monitor"},
     [STAGE_SECCOMP] = {"seccomp", "load the seccomp filter"},
     [STAGE_CAPS] = {"caps", "set capabilities"},
+    [STAGE_HOOKS_START] = {"hooks-start", "run startContainer hook"},
     [STAGE_EXEC] = {"exec", "exec"},
 };
 static_assert(sizeof(stages) / sizeof(stages[0]) == STAGE_COUNT, "name every stage");

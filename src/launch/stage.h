@@ -10,8 +10,9 @@
  *   clone3(user|mount|pid|…, pidfd)
  *                    ◀── JOINED{pid, pidfd} ──  only when namespaces are joined: from the process in between, which then ends
  *                                               descriptors, sources
- *   writes the maps  ───── GO_IDMAP ──▶         identity, root, mounts, sysctls, paths, pivot, names, network,
- *                                               terminal, user
+ *   writes the maps  ───── GO_IDMAP ──▶         identity, root, mounts
+ *                    ◀── HOOKS ───────────────  only when there are hooks before the pivot or before the program
+ *   runs its hooks     ───── GO_ON{states, outputs} ──▶  its own hooks, sysctls, paths, pivot, names, network, terminal, user
  *                    ◀── USER{uid, gid} ──────  only when a mount is to be given to that user
  *   changes owners     ───── GO_ON ──▶           directory, limits, ids, parent death
  *                    ◀── NEXT_IS_EXEC{terminal, keeper} or FAILED{stage, errno, object, detail}
@@ -37,6 +38,8 @@ enum stage {
         STAGE_IDENTITY,
         STAGE_ROOT,
         STAGE_MOUNTS,
+        STAGE_HOOKS_RUNTIME,
+        STAGE_HOOKS_CREATE,
         STAGE_SYSCTLS,
         STAGE_PATHS,
         STAGE_PIVOT,
@@ -51,6 +54,7 @@ enum stage {
         STAGE_READY,
         STAGE_SECCOMP,
         STAGE_CAPS,
+        STAGE_HOOKS_START,
         STAGE_EXEC,
         STAGE_COUNT,
 };
@@ -60,6 +64,7 @@ const char *stage_what(enum stage s); /* "switch to the new root": for messages 
 enum report_what {
         REPORT_JOINED = 1,
         REPORT_GO_IDMAP,
+        REPORT_HOOKS,
         REPORT_USER,
         REPORT_GO_ON,
         REPORT_NEXT_IS_EXEC,
@@ -77,6 +82,6 @@ static_assert(sizeof(struct child_report) == 256, "one datagram, same layout on 
 
 /* The only users of the socket. Full length and a known type, or -EPROTO; EOF is -ECONNRESET. Descriptors that did not come along are -EBADF; on
  * failure none is left open. */
-#define SYNC_FDS 2
+#define SYNC_FDS 4
 int sync_send(int sock, const struct child_report *report, const int *fds, size_t n_fds);
 int sync_recv(int sock, struct child_report *ret, int ret_fds[SYNC_FDS]);

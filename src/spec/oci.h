@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct err;
 struct json_object;
@@ -69,6 +70,13 @@ struct spec_rdt {
         struct strv schemata;
         bool monitoring;
 };
+
+/*
+ * The state of a container, as hooks and seccomp agents are given it and as other members are added to: of the spec's id, bundle and annotations.
+ * @pid: as seen by the runtime; 0: none. Caller owns.
+ */
+struct json_object *spec_oci_state_json(const struct spec *s, const char *status, pid_t pid);
+char *spec_oci_state(const struct spec *s, const char *status, pid_t pid); /* its text */
 
 void spec_hooks_release(struct spec_hooks *h);
 void spec_rdt_release(struct spec_rdt *r);

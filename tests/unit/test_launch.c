@@ -391,6 +391,198 @@ static void test_exec(void **state)
         assert_int_equal(unit_fork(run_exec, NULL, 1), 0);
 }
 
+/* ---- hooks ---- */
+
+/* @words: the arguments, with a space between; "-c" takes all the rest. */
+static struct spec_hook_entry *add_hook(struct fixture *f, enum spec_hook point, const char *path,
+                                        const char *words)
+{
+        struct spec_hooks *hooks = &f->spec->hooks[point];
+        const char *script = words ? strstr(words, "-c ") : NULL;
+        struct spec_hook_entry *h;
+
+        hooks->v = xrealloc(hooks->v, hooks->n + 1, sizeof(*hooks->v));
+        h = &hooks->v[hooks->n++];
+        *h = (struct spec_hook_entry){.path = xstrdup(path)};
+        if (script) {
+                strv_add(&h->args, "sh");
+                strv_add(&h->args, "-c");
+                strv_add(&h->args, script + 3);
+        } else if (words) {
+                strv_split(&h->args, words, ' ');
+        }
+        return h;
+}
+
+static void remove_hooks(struct fixture *f)
+{
+        for (int i = 0; i < SPEC_HOOK_COUNT; i++)
+                spec_hooks_release(&f->spec->hooks[i]);
+}
+
+static void setup_hooks(struct fixture *f)
+{
+        setup(f);
+        f->spec->bundle = xstrdup(f->root);
+        strv_add(&f->spec->annotations, "com.example=yes");
+        strv_addf(&f->spec->annotations, "run.oci.hooks.stdout=%s/out", f->root);
+        set_command(f, "/bin/probe true");
+}
+
+/* What hooks have printed since the last time. Caller frees. */
+static char *hooks_said(struct fixture *f)
+{
+        AUTO_FREE char *path = xasprintf("%s/out", f->root);
+        struct err *e = NULL;
+        char *text = NULL;
+
+        CHECK(io_read_file(AT_FDCWD, path, 65536, &text, NULL, &e) >= 0);
+        CHECK(unlink(path) == 0);
+        return text;
+}
+
+/* Each is given the container's state, in the status that its point has, with the pid that we know it by. */
+static int run_hooks(void *arg)
+{
+        static const char *const statuses[] = {"creating", "creating", "creating", "created"};
+        struct launched l;
+        struct err *e = NULL;
+        AUTO_STRBUF want = {0};
+        struct fixture f;
+        char *text;
+        int fds;
+
+        (void)arg;
+        setup_hooks(&f);
+        add_hook(&f, SPEC_HOOK_START_CONTAINER, "/bin/probe", "probe cat");
+        add_hook(&f, SPEC_HOOK_CREATE_CONTAINER, "/bin/cat", NULL);
+        add_hook(&f, SPEC_HOOK_CREATE_RUNTIME, "/bin/cat", NULL);
+        add_hook(&f, SPEC_HOOK_PRESTART, "/bin/cat", NULL);
+        fds = unit_count_fds();
+        for (int i = 0; i < 2; i++) {
+                f.spec->process.no_new_privileges = i == 0; /* the order of the last stages */
+                if (start(&f, -1, -EBADF, &l, &e) < 0)
+                        (void)fprintf(stderr, "%s\n", err_message(e));
+                CHECK(!e);
+                CHECK(finish(&l) == 0);
+                CHECK(unit_count_fds() == fds);
+                for (size_t j = 0; j < ARRAY_SIZE(statuses); j++)
+                        strbuf_addf(&want,
+                                    "{\"ociVersion\":\"1.3.0\",\"id\":\"0123456789ab\","
+                                    "\"status\":\"%s\",\"pid\":%d,\"bundle\":\"%s\","
+                                    "\"annotations\":{\"com.example\":\"yes\","
+                                    "\"run.oci.hooks.stdout\":\"%s/out\"}}",
+                                    statuses[j], l.pid, f.root, f.root);
+                text = hooks_said(&f);
+                if (strcmp(text, want.data) != 0)
+                        (void)fprintf(stderr, "%s\n%s\n", text, want.data);
+                CHECK(strcmp(text, want.data) == 0);
+                free(text);
+                strbuf_release(&want);
+        }
+        return teardown(&f);
+}
+
+static void test_hooks(void **state)
+{
+        assert_int_equal(unit_fork(run_hooks, NULL, 1), 0);
+}
+
+static int run_hook_failures(void *arg)
+{
+        static const char noise[] = "-c echo first >&2; echo; printf 'no net\\377work' >&2; exit 3";
+        struct fixture f;
+        char *text;
+
+        (void)arg;
+        setup_hooks(&f);
+        for (int i = SPEC_HOOK_PRESTART; i <= SPEC_HOOK_CREATE_CONTAINER; i++) {
+                AUTO_FREE char *words =
+                    xasprintf("%s hook '/bin/sh': exit status 3: no net\xef\xbf\xbdwork",
+                              spec_hook_name((enum spec_hook)i));
+
+                add_hook(&f, (enum spec_hook)i, "/bin/sh", noise);
+                /* Nothing comes behind one that failed. */
+                add_hook(&f, (enum spec_hook)i, "/bin/sh", "-c echo behind");
+                fails_with(&f, ERR_REMOTE, words);
+                text = hooks_said(&f);
+                CHECK(strcmp(text, "\n") == 0);
+                free(text);
+                remove_hooks(&f);
+        }
+        add_hook(&f, SPEC_HOOK_START_CONTAINER, "/bin/probe", "probe exit 4");
+        fails_with(&f, ERR_REMOTE, "startContainer hook '/bin/probe': exit status 4");
+        remove_hooks(&f);
+        add_hook(&f, SPEC_HOOK_CREATE_CONTAINER, "/nosuch/hook", NULL);
+        fails_with(&f, ERR_SYS, "createContainer hook '/nosuch/hook': No such file");
+        remove_hooks(&f);
+        add_hook(&f, SPEC_HOOK_START_CONTAINER, "/bin/cat", NULL); /* not in this root */
+        fails_with(&f, ERR_SYS, "startContainer hook '/bin/cat': No such file");
+        remove_hooks(&f);
+        add_hook(&f, SPEC_HOOK_CREATE_RUNTIME, "/bin/sh", "-c kill -9 $$");
+        fails_with(&f, ERR_REMOTE, "killed by signal 9");
+        remove_hooks(&f);
+        /* The whole group goes with it, and what holds its stderr open is not waited for. */
+        for (int i = SPEC_HOOK_CREATE_RUNTIME; i <= SPEC_HOOK_CREATE_CONTAINER; i++) {
+                add_hook(&f, (enum spec_hook)i, "/bin/sh", "-c sleep 300; true")->timeout = 1;
+                fails_with(&f, ERR_REMOTE, "hook '/bin/sh': its time is up");
+                remove_hooks(&f);
+        }
+        return teardown(&f);
+}
+
+static void test_hook_failures(void **state)
+{
+        assert_int_equal(unit_fork(run_hook_failures, NULL, 1), 0);
+}
+
+/* Those that the runtime runs alone. */
+static int run_own_hooks(void *arg)
+{
+        AUTO_STRV warnings = {0};
+        struct err *e = NULL;
+        struct fixture f;
+        char *text;
+
+        (void)arg;
+        setup_hooks(&f);
+        strv_add(&add_hook(&f, SPEC_HOOK_POSTSTART, "/usr/bin/env", NULL)->env, "A=b c");
+        add_hook(&f, SPEC_HOOK_POSTSTART, "/bin/sh", "-c pwd; umask; echo /proc/self/fd/*");
+        add_hook(&f, SPEC_HOOK_POSTSTART, "/usr/bin/env", NULL);
+        CHECK(dup3(2, 9, 0) == 9); /* what would be inherited */
+        CHECK(launch_hooks_run(f.spec, SPEC_HOOK_POSTSTART, "running", 7, NULL, &e) == 0);
+        text = hooks_said(&f);
+        CHECK(str_starts(text, "A=b c\n") && strstr(text, f.root) && strstr(text, "\n0022\n"));
+        CHECK(strstr(text, "/proc/self/fd/2") && !strstr(text, "/proc/self/fd/9"));
+        free(text);
+        (void)fd_close(9);
+        add_hook(&f, SPEC_HOOK_POSTSTOP, "/bin/false", NULL);
+        add_hook(&f, SPEC_HOOK_POSTSTOP, "/bin/cat", NULL);
+        CHECK(launch_hooks_run(f.spec, SPEC_HOOK_POSTSTOP, "stopped", 0, &warnings, &e) == 0);
+        CHECK(warnings.n == 1 &&
+              strstr(warnings.v[0], "poststop hook '/bin/false': exit status 1"));
+        text = hooks_said(&f);
+        CHECK(strstr(text, "\"status\":\"stopped\",\"pid\":0,"));
+        free(text);
+        /* Another hook's stderr, too, when it has a file. */
+        remove_hooks(&f);
+        strv_addf(&f.spec->annotations, "run.oci.hooks.stderr=%s/out", f.root);
+        add_hook(&f, SPEC_HOOK_POSTSTART, "/bin/sh", "-c echo a; echo b >&2; exit 5");
+        CHECK(launch_hooks_run(f.spec, SPEC_HOOK_POSTSTART, "running", 7, NULL, &e) < 0);
+        CHECK(str_ends(err_message(e), "poststart hook '/bin/sh': exit status 5"));
+        e = err_free(e);
+        text = hooks_said(&f);
+        CHECK(strcmp(text, "a\nb\n") == 0);
+        free(text);
+        CHECK(!has_child());
+        return teardown(&f);
+}
+
+static void test_own_hooks(void **state)
+{
+        assert_int_equal(unit_fork(run_own_hooks, NULL, 1), 0);
+}
+
 /* ---- who made it dies ---- */
 
 static int run_orphan_inner(void *arg)
@@ -429,9 +621,10 @@ static void test_orphan(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_world),  cmocka_unit_test(test_faults),
-            cmocka_unit_test(test_words),  cmocka_unit_test(test_exec),
-            cmocka_unit_test(test_orphan),
+            cmocka_unit_test(test_world),         cmocka_unit_test(test_faults),
+            cmocka_unit_test(test_words),         cmocka_unit_test(test_exec),
+            cmocka_unit_test(test_orphan),        cmocka_unit_test(test_hooks),
+            cmocka_unit_test(test_hook_failures), cmocka_unit_test(test_own_hooks),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
