@@ -6,6 +6,7 @@
 #include "base/json.h"
 #include "base/parse.h"
 #include "security/caps.h"
+#include "security/profile_names.h"
 
 #include <errno.h>
 #include <seccomp.h>
@@ -87,15 +88,9 @@ static const struct {
         uint32_t action;
         enum action_datum datum;
 } actions[] = {
-    {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW, DATUM_NONE},
-    {"SCMP_ACT_ERRNO", SCMP_ACT_ERRNO(0), DATUM_ERRNO},
-    {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD, DATUM_NONE},
-    {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD, DATUM_NONE},
-    {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS, DATUM_NONE},
-    {"SCMP_ACT_TRAP", SCMP_ACT_TRAP, DATUM_NONE},
-    {"SCMP_ACT_TRACE", SCMP_ACT_TRACE(0), DATUM_TRACE},
-    {"SCMP_ACT_LOG", SCMP_ACT_LOG, DATUM_NONE},
-    {"SCMP_ACT_NOTIFY", SCMP_ACT_NOTIFY, DATUM_NONE},
+#define ACTION(name, action, datum) {name, action, datum},
+    PROFILE_ACTIONS(ACTION)
+#undef ACTION
 };
 
 /* @errno_key: where the datum stands in the same object. */
@@ -283,13 +278,9 @@ static const struct {
         const char *name;
         uint32_t op;
 } compare_ops[] = {
-    {"SCMP_CMP_NE", SCMP_CMP_NE},
-    {"SCMP_CMP_LT", SCMP_CMP_LT},
-    {"SCMP_CMP_LE", SCMP_CMP_LE},
-    {"SCMP_CMP_EQ", SCMP_CMP_EQ},
-    {"SCMP_CMP_GE", SCMP_CMP_GE},
-    {"SCMP_CMP_GT", SCMP_CMP_GT},
-    {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
+#define COMPARISON(name, op) {name, op},
+    PROFILE_COMPARISONS(COMPARISON)
+#undef COMPARISON
 };
 
 static int parse_arg(const struct json_at *at, struct profile_arg *ret, struct err **reterr)
@@ -442,6 +433,15 @@ static int parse_arch_map(const struct json_at *at, struct profile *p, struct er
         return r;
 }
 
+static const struct {
+        const char *name;
+        uint32_t flag;
+} filter_flags[] = {
+#define FLAG(name, flag) {name, flag},
+    PROFILE_FLAGS(FLAG)
+#undef FLAG
+};
+
 static int parse_flags(const struct json_at *at, struct profile *p, struct err **reterr)
 {
         struct json_at flags_at = json_key(at, "flags");
@@ -449,15 +449,14 @@ static int parse_flags(const struct json_at *at, struct profile *p, struct err *
         int r = json_opt_strv(at, "flags", &flags, reterr);
 
         for (size_t i = 0; i < flags.n && r == 0; i++) {
-                if (strcmp(flags.v[i], "SECCOMP_FILTER_FLAG_LOG") == 0)
-                        p->flags |= FILTER_FLAG_LOG;
-                else if (strcmp(flags.v[i], "SECCOMP_FILTER_FLAG_SPEC_ALLOW") == 0)
-                        p->flags |= FILTER_FLAG_SPEC_ALLOW;
-                else if (strcmp(flags.v[i], "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV") == 0)
-                        p->flags |= FILTER_FLAG_WAIT_KILLABLE_RECV;
-                else if (strcmp(flags.v[i], "SECCOMP_FILTER_FLAG_TSYNC") != 0)
+                size_t j = 0;
+
+                while (j < ARRAY_SIZE(filter_flags) &&
+                       strcmp(filter_flags[j].name, flags.v[i]) != 0)
+                        j++;
+                if (j == ARRAY_SIZE(filter_flags))
                         return json_fail(&flags_at, reterr, "unknown flag '%s'", flags.v[i]);
-                /* TSYNC needs nothing: one thread loads the filter. */
+                p->flags |= filter_flags[j].flag;
         }
         return r;
 }

@@ -31,6 +31,7 @@ enum spec_ns {
         SPEC_NS_TIME,
         SPEC_NS_COUNT
 };
+const char *spec_ns_name(enum spec_ns ns); /* runtime-spec's: "network" */
 struct spec_namespace {
         bool enabled; /* false: the caller's own is shared */
         char *path;   /* join this one; NULL: a new one */

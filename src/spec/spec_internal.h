@@ -38,7 +38,6 @@ int spec_build_security(const struct run_options *o, const struct image_config *
 int spec_build_mounts(const struct run_options *o, struct spec *s, struct err **reterr);
 
 /* spec_json.c, spec_read.c: one table for both directions of the member "kelp". */
-const char *spec_ns_name(enum spec_ns ns);
 #define SPEC_OCI_VERSION "1.2.0"
 #define SPEC_CAP_SETS    5
 enum spec_field_kind { SPEC_FIELD_STRING, SPEC_FIELD_STRV, SPEC_FIELD_BOOL, SPEC_FIELD_U32 };
