@@ -364,6 +364,9 @@ int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct laun
         char data_root[PATH_MAX];
         int r;
 
+        if (s->rdt.set) /* whoever asks for a share of the cache must not get a container without */
+                return err_new(reterr, ERR_UNSUPPORTED,
+                               "linux.intelRdt: not supported by this runtime");
         r = plan_namespaces(p, reterr);
         if (r >= 0)
                 r = launch_shm_plan(p, reterr);

@@ -333,6 +333,8 @@ static int run_words(void *arg)
         spec_remove_mount(f.spec, "/mnt");
         strv_add(&f.spec->sysctl, "kernel.core_pattern=x");
         fails_with(&f, ERR_USAGE, "kernel.core_pattern");
+        f.spec->rdt.set = true;
+        fails_with(&f, ERR_UNSUPPORTED, "linux.intelRdt");
         return teardown(&f);
 }
 
