@@ -104,5 +104,10 @@ int id_map_split(const struct id_map *want, const struct id_map *parent, struct 
 
 /* Writes the maps of a child that is in a new user namespace below ours. */
 int idmap_write(pid_t pid, const struct id_map *uid, const struct id_map *gid, struct err **reterr);
+/*
+ * The same where somebody else has chosen the maps, with outer ids of our own namespace: written directly where the kernel lets us (one's own
+ * id, or the capability for more), cut at the extents of our own maps, else by newuidmap and newgidmap.
+ */
+int idmap_give(pid_t pid, const struct id_map *uid, const struct id_map *gid, struct err **reterr);
 /* [{"containerID","hostID","size"}] as in runtime-spec */
 struct json_object *id_map_to_json(const struct id_map *m);

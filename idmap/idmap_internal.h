@@ -6,6 +6,7 @@
 /* One write(2) of less than a page is all the kernel accepts for a map; 4096 is the smallest page. */
 #define ID_MAP_MAX_TEXT 4095
 #define IDMAP_FULL_IDS  65536
+#define PROC_MAP_MAX    (64U * 1024) /* of /proc/PID/uid_map */
 
 int id_map_check_limits(const struct id_map *m, struct err **reterr);
 /* @e is sane in itself and meets no extent of @m on either side. ERR_INVALID. */
@@ -17,6 +18,13 @@ struct id_map id_map_normalise(const struct id_map *m);
 
 /* plan.c: one "CONTAINER:INTERMEDIATE[:AMOUNT]" more; @option names it in errors. */
 int idmap_parse_line(const char *option, const char *arg, struct id_map *ret, struct err **reterr);
+
+/* tools.c. Writes the maps by newuidmap and newgidmap, which run at the same time, and looks whether they did. NULL: not this map. */
+int idmap_run_tools(pid_t pid, const struct id_map *uid, const struct id_map *gid,
+                    struct err **reterr);
+/* The maps are what was asked for. */
+int idmap_verify(pid_t pid, const struct id_map *uid, const struct id_map *gid,
+                 struct err **reterr);
 
 /* ---- --userns=auto (pure) ---- */
 /* @options: what follows the word "auto": "" or ":…". */

@@ -5,8 +5,6 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/xattr.h>
 
 #include "base/alloc.h"
 #include "base/err.h"
@@ -85,27 +83,6 @@ int userns_advice_capability(struct err **reterr, int errnum)
         int r = err_sys(reterr, errnum, "use a capability in the new user namespace");
 
         return advise_denied(reterr, err_set_kind(reterr, r, ERR_DENIED));
-}
-
-char *userns_remedy_refused(const char *tool)
-{
-        struct statvfs fs;
-        struct stat st;
-        char cap[64];
-
-        if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
-                return xstrdup(
-                    "no_new_privs is set, so that newuidmap gains no privilege: switch it off "
-                    "for this process (NoNewPrivileges= of a systemd unit, "
-                    "allowPrivilegeEscalation of a pod)");
-        if (statvfs(tool, &fs) == 0 && (fs.f_flag & ST_NOSUID) != 0)
-                return xasprintf("%s is on a file system mounted nosuid: mount it without", tool);
-        if (stat(tool, &st) == 0 && (st.st_mode & S_ISUID) == 0 &&
-            getxattr(tool, "security.capability", cap, sizeof(cap)) < 0)
-                return xasprintf("as root: chmod u+s %s", tool);
-        return xstrdup(
-            "check that the ranges in /etc/subuid and /etc/subgid are this user's, and that the "
-            "login group is the one in /etc/passwd (not after newgrp)");
 }
 
 char *userns_remedy_ranges(const struct userns_request *q)

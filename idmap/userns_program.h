@@ -66,6 +66,4 @@ int userns_target_apply(const struct userns_target *t, pid_t pid, struct err **r
 /* ---- words ---- */
 int userns_advice_unshare(struct err **reterr, int errnum);
 int userns_advice_capability(struct err **reterr, int errnum);
-/* Remedy for a mapping program that refused; caller owns. */
-char *userns_remedy_refused(const char *tool_path);
 char *userns_remedy_ranges(const struct userns_request *q);

@@ -28,6 +28,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define NEWTIME 0x80 /* CLONE_NEWTIME; older headers lack it */
+
 /* ---- descriptors ---- */
 
 /* Out of the way of the numbers that will be given out. -EBADF stays what it is. */
@@ -98,25 +100,20 @@ static int stage_fds(struct child *c)
 
 /* ---- before the maps ---- */
 
-/* Of this process on the host's /proc, which is in sight until the pivot; before the process becomes undumpable, which
- * takes the file away from it. */
-static int set_oom_score(const char *score, struct child_note *note)
-{
-        int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-        ssize_t n;
-
-        child_note_set(note, "oom_score_adj");
-        if (fd < 0)
-                return -errno;
-        n = sys_write(fd, score, strlen(score));
-        (void)sys_close(fd);
-        return n < 0 ? (int)n : 0;
-}
-
 static int stage_sources(struct child *c)
 {
-        int r = c->plan->oom_score ? set_oom_score(c->plan->oom_score, c->note) : 0;
+        const struct launch_plan *p = c->plan;
+        int r = 0;
 
+        /* Of this process on the host's /proc, which is in sight until the pivot; before the process becomes undumpable, which
+         * takes its files there away from it. */
+        child_note_set(c->note, "oom_score_adj");
+        if (p->oom_score && !p->spec->oci)
+                r = child_oom_score("/proc/self/oom_score_adj", p->oom_score);
+        if (r == 0 && p->new_time)
+                r = child_new_time(c);
+        if (r == 0)
+                r = child_open_labels(c);
         if (r == 0)
                 r = child_open_init(c);
         if (r == 0)
@@ -139,11 +136,29 @@ static int stage_idmap(struct child *c)
         return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;
 }
 
-static int drop_groups(const struct launch_plan *p)
+static int drop_groups(struct child *c)
 {
+        const struct launch_plan *p = c->plan;
+        int r;
+
         if (p->keep_groups || p->no_setgroups)
                 return 0;
-        return sys_setgroups(0, NULL);
+        r = sys_setgroups(0, NULL);
+        /* Somebody else has made the namespace, or its maps: whether it forbids this shows only here. */
+        if (r != -EPERM || !p->by_number)
+                return r;
+        c->no_setgroups = true;
+        return 0;
+}
+
+/* Root, else the user that the program will run as: without an owner that the map knows no file can be made. */
+static int become(int (*set)(uid_t, uid_t, uid_t), bool by_number, uint32_t id)
+{
+        int r = set(0, 0, 0);
+
+        if (r == -EINVAL && by_number)
+                r = set(id, id, id);
+        return r == -EINVAL ? 0 : r;
 }
 
 /*
@@ -152,18 +167,19 @@ static int drop_groups(const struct launch_plan *p)
  */
 static int stage_identity(struct child *c)
 {
-        int r = drop_groups(c->plan);
+        const struct launch_plan *p = c->plan;
+        int r = drop_groups(c);
 
         child_note_set(c->note, "setgroups");
         if (r < 0)
                 return r;
         child_note_set(c->note, "setresgid");
-        r = sys_setresgid(0, 0, 0);
-        if (r < 0 && r != -EINVAL)
+        r = become(sys_setresgid, p->by_number, p->gid);
+        if (r < 0)
                 return r;
         child_note_set(c->note, "setresuid");
-        r = sys_setresuid(0, 0, 0);
-        if (r < 0 && r != -EINVAL)
+        r = become(sys_setresuid, p->by_number, p->uid);
+        if (r < 0)
                 return r;
         /* Modes of what we make are the ones we ask for. */
         (void)umask(0);
@@ -202,6 +218,8 @@ static unsigned next_kept(const struct child *c, unsigned from)
             c->hook_fds[HOOK_FD_CREATED],
             c->hook_fds[HOOK_FD_OUT],
             c->hook_fds[HOOK_FD_ERR],
+            c->label_fds[0],
+            c->label_fds[1],
         };
         unsigned next = ~0U;
 
@@ -243,7 +261,7 @@ static int stage_names(struct child *c)
 {
         const struct spec *s = c->plan->spec;
 
-        if (!(c->plan->clone_flags & CLONE_NEWUTS))
+        if (!s->ns[SPEC_NS_UTS].enabled || (s->ns[SPEC_NS_UTS].path && !s->oci))
                 return 0;
         if (s->hostname) {
                 child_note_set(c->note, s->hostname);
@@ -275,15 +293,26 @@ static int stage_network(struct child *c)
 
 /* ---- user and directory ---- */
 
+static int user_by_number(struct child *c)
+{
+        c->user.uid = c->plan->uid;
+        c->user.gid = c->plan->gid;
+        child_note_set(c->note, "/etc/passwd");
+        return c->plan->home ? user_home(c->user.uid, c->user.home) : 0;
+}
+
 static int stage_user(struct child *c)
 {
         struct launch_plan *p = c->plan;
         const struct spec_process *process = p->process;
         int r;
 
-        r = user_resolve(process->user ? process->user : "", getuid(), getgid(),
-                         p->keep_groups ? NULL : process->groups.v,
-                         p->keep_groups ? 0 : process->groups.n, &c->user, c->note);
+        if (p->by_number)
+                r = user_by_number(c);
+        else
+                r = user_resolve(process->user ? process->user : "", getuid(), getgid(),
+                                 p->keep_groups ? NULL : process->groups.v,
+                                 p->keep_groups ? 0 : process->groups.n, &c->user, c->note);
         if (r < 0 || !p->home)
                 return r;
         memcpy(p->home + 5, c->user.home, strlen(c->user.home) + 1);
@@ -358,20 +387,30 @@ static int stage_limits(struct child *c)
         child_note_set(c->note,
                        failed >= 0 && failed < (int)ARRAY_SIZE(names) ? names[failed] : "limits");
         if (r == 0 && p->spec->process.personality >= 0 &&
-            personality((unsigned long)p->spec->process.personality) < 0) {
+            personality((unsigned long)p->spec->process.personality |
+                        (unsigned long)p->spec->process.personality_flags) < 0) {
                 child_note_set(c->note, "personality");
                 return -errno;
         }
+        if (r == 0)
+                r = child_schedule(c);
         /* Last, since it governs what the stages before create. */
         (void)umask(p->process->umask >= 0 ? (mode_t)p->process->umask : 0022);
         return r;
 }
 
-static int set_groups(const struct child *c)
+static int set_groups(struct child *c)
 {
-        if (c->plan->keep_groups || c->plan->no_setgroups)
+        const struct launch_plan *p = c->plan;
+
+        if (p->keep_groups || p->no_setgroups)
                 return 0;
-        return sys_setgroups(c->user.n_groups, c->user.groups);
+        if (!p->by_number)
+                return sys_setgroups(c->user.n_groups, c->user.groups);
+        if (p->n_groups == 0)
+                return 0; /* dropped by now, as far as possible */
+        child_note_set(c->note, "additionalGids");
+        return c->no_setgroups ? -EPERM : sys_setgroups(p->n_groups, p->groups);
 }
 
 static int stage_ids(struct child *c)
@@ -387,8 +426,10 @@ static int stage_ids(struct child *c)
                 return r;
         child_note_set(c->note, p->process->user ? p->process->user : "");
         r = set_groups(c);
-        if (r == 0)
-                r = sys_setresgid(c->user.gid, c->user.gid, c->user.gid);
+        if (r < 0)
+                return r;
+        child_note_set(c->note, p->process->user ? p->process->user : "");
+        r = sys_setresgid(c->user.gid, c->user.gid, c->user.gid);
         if (r == 0)
                 r = sys_setresuid(c->user.uid, c->user.uid, c->user.uid);
         /* Changing to another user emptied the effective set; the stages that follow need it once more. */
@@ -400,7 +441,7 @@ static int stage_ids(struct child *c)
         }
         if (r == 0 && p->new_keyring)
                 r = apply_new_keyring();
-        return r;
+        return r == 0 ? child_set_labels(c) : r;
 }
 
 /* The mount that the user cannot write to, counted from 1; 0: none, or he has a capability that modes and owners don't stop. */
@@ -531,6 +572,7 @@ static struct child child_init(struct launch_plan *p, const struct launch_io *io
             .slave = -EBADF,
             .keeper = -EBADF,
             .hook_fds = {-EBADF, -EBADF, -EBADF, -EBADF},
+            .label_fds = {-EBADF, -EBADF},
         };
 
         for (size_t i = 0; i < c.n_preserve; i++)
@@ -550,6 +592,22 @@ void child_main(struct launch_plan *p, const struct launch_io *io, int sync)
 
 /* ---- joining ---- */
 
+/*
+ * The user namespace is what gives an ordinary user the right to the others. Root loses by it the right to what belongs to the host, such as a network
+ * namespace that an engine has made for the container. So whatever we may enter as we are comes first.
+ */
+static int enter_before(const struct launch_join *j, int flags)
+{
+        static const int all[] = {CLONE_NEWNS,  CLONE_NEWPID,    CLONE_NEWNET, CLONE_NEWIPC,
+                                  CLONE_NEWUTS, CLONE_NEWCGROUP, NEWTIME};
+
+        for (size_t i = 0; i < ARRAY_SIZE(all); i++) {
+                if ((flags & all[i]) && sys_setns(j->fd, all[i]) == 0)
+                        flags &= ~all[i];
+        }
+        return flags;
+}
+
 /* Every namespace of the process but those that it shares with us. setns refuses to enter the user namespace one is in. */
 static int join_process(struct child *c, const struct launch_join *j)
 {
@@ -557,22 +615,80 @@ static int join_process(struct child *c, const struct launch_join *j)
 
         child_note_set(c->note, j->name);
         if (flags & CLONE_NEWUSER) {
-                /* Alone and first: it is what gives us the right to the others, and to what child_open_init() does. */
+                if (c->plan->spec->oci && child_open_init(c) == 0)
+                        flags = enter_before(j, flags);
                 r = sys_setns(j->fd, CLONE_NEWUSER);
                 if (r < 0 && r != -EINVAL)
                         return r;
                 flags &= ~CLONE_NEWUSER;
         }
+        child_note_set(c->note, j->name);
         r = child_open_init(c);
         if (r < 0)
                 return r;
-        return sys_setns(j->fd, flags);
+        return flags ? sys_setns(j->fd, flags) : 0;
+}
+
+static int join_each(struct child *c)
+{
+        const struct launch_plan *p = c->plan;
+        bool entered[SPEC_NS_COUNT] = {0};
+
+        if (p->spec->oci && p->joins[0].nstype == CLONE_NEWUSER) {
+                for (size_t i = 1; i < p->n_joins; i++)
+                        entered[i] = enter_before(&p->joins[i], p->joins[i].nstype) == 0;
+        }
+        for (size_t i = 0; i < p->n_joins; i++) {
+                int r;
+
+                if (entered[i])
+                        continue;
+                child_note_set(c->note, p->joins[i].name);
+                r = sys_setns(p->joins[i].fd, p->joins[i].nstype);
+                /* Of a container with --userns=host: the one that we are in. */
+                if (r < 0 && !(r == -EINVAL && p->joins[i].nstype == CLONE_NEWUSER))
+                        return r;
+        }
+        return 0;
+}
+
+/* What the child inherits, and what it could not do any more: as we are, the host's /proc in sight. */
+static int before_join(struct child *c)
+{
+        const struct launch_plan *p = c->plan;
+
+        if (p->oom_score && p->spec->oci) {
+                int r = child_oom_score("/proc/self/oom_score_adj", p->oom_score);
+
+                child_note_set(c->note, "oom_score_adj");
+                if (r < 0)
+                        return r;
+        }
+        return child_set_cpus(c, "execCPUAffinity.initial", &p->cpus_initial);
+}
+
+/* Of a user namespace that is joined: ours now, and so may be the clocks. (Of a new one the child makes them.) */
+static int after_join(struct child *c)
+{
+        struct launch_plan *p = c->plan;
+        int r;
+
+        if (!p->new_time || p->write_maps)
+                return 0;
+        if (prctl(PR_SET_DUMPABLE, 1) < 0)
+                return -errno;
+        r = child_new_time(c);
+        p->new_time = false;
+        return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : r;
 }
 
 static int stage_join(struct child *c)
 {
         const struct launch_plan *p = c->plan;
+        int r = before_join(c);
 
+        if (r < 0)
+                return r;
         /* In foreign namespaces others may have the right to trace us; not so while we are undumpable, since our memory belongs
          * to the user namespace in which the monitor was executed. A run's child has its maps written and must stay dumpable until
          * then, but it has no process around it that could see it, unless it joins a pid namespace. */
@@ -581,18 +697,8 @@ static int stage_join(struct child *c)
         /* /proc/PID/cmdline is for everybody, dumpable or not. */
         if (p->args)
                 memset(p->args, 0, p->args_len);
-        if (p->join_process)
-                return join_process(c, &p->joins[0]);
-        for (size_t i = 0; i < p->n_joins; i++) {
-                int r;
-
-                child_note_set(c->note, p->joins[i].name);
-                r = sys_setns(p->joins[i].fd, p->joins[i].nstype);
-                /* Of a container with --userns=host: the one that we are in. */
-                if (r < 0 && !(r == -EINVAL && p->joins[i].nstype == CLONE_NEWUSER))
-                        return r;
-        }
-        return 0;
+        r = p->join_process ? join_process(c, &p->joins[0]) : join_each(c);
+        return r == 0 ? after_join(c) : r;
 }
 
 static void join_close(struct launch_plan *p)

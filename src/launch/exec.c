@@ -9,21 +9,10 @@
  * namespace is never ours, unless we are in U: without one of its own it is U, which gives the right to the others. */
 static int exec_namespaces(const struct spec *s, bool in_u)
 {
-        static const int flags[SPEC_NS_COUNT] = {
-            [SPEC_NS_USER] = CLONE_NEWUSER,     [SPEC_NS_MOUNT] = CLONE_NEWNS,
-            [SPEC_NS_PID] = CLONE_NEWPID,       [SPEC_NS_NET] = CLONE_NEWNET,
-            [SPEC_NS_IPC] = CLONE_NEWIPC,       [SPEC_NS_UTS] = CLONE_NEWUTS,
-            [SPEC_NS_CGROUP] = CLONE_NEWCGROUP,
-#ifdef CLONE_NEWTIME
-            [SPEC_NS_TIME] = CLONE_NEWTIME,
-#else
-            [SPEC_NS_TIME] = 0x80,
-#endif
-        };
         int all = in_u ? 0 : CLONE_NEWUSER;
 
         for (int i = 0; i < SPEC_NS_COUNT; i++)
-                all |= s->ns[i].enabled ? flags[i] : 0;
+                all |= s->ns[i].enabled ? launch_ns_flag((enum spec_ns)i) : 0;
         return all;
 }
 

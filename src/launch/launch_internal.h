@@ -23,12 +23,27 @@ struct launch_join {
         const char *name; /* for messages */
 };
 
+/* sched_setaffinity(2). */
+#define LAUNCH_CPUS_MAX 8192
+struct launch_cpus {
+        bool set;
+        uint64_t mask[LAUNCH_CPUS_MAX / 64];
+};
+
+/* For a security module: what is written to which file of /proc. */
+struct launch_label {
+        const char *attr, *value;
+};
+#define LAUNCH_LABELS_MAX 2
+
 struct launch_plan {
         const struct spec *spec; /* the caller's, alive as long as the plan */
         const struct spec_process *process;
         const enum stage *order; /* the child's stages, ending with STAGE_EXEC */
         uint64_t clone_flags;
         bool write_maps;
+        bool new_time; /* not among the flags: child_new_time() */
+        char *time_offsets;
         struct launch_join joins[SPEC_NS_COUNT]; /* user first */
         size_t n_joins;
         bool join_process;     /* joins[0].fd is a pidfd */
@@ -47,6 +62,17 @@ struct launch_plan {
         struct apply_rlimit *rlimits;
         struct seccomp_filter filter;
         char *oom_score; /* NULL: leave */
+
+        /* Of bundles. */
+        bool by_number; /* the user is these, and nothing but a home is looked up */
+        uint32_t uid, gid, *groups;
+        size_t n_groups;
+        struct launch_cpus cpus_initial,
+            cpus_final; /* before the control group is entered, and after */
+        struct launch_label labels[LAUNCH_LABELS_MAX];
+        size_t n_labels;
+        char *warning; /* for the user; NULL: none */
+
         char *
             init_path; /* kelp-init: as pid 1, or to keep our own program out of the container's sight */
         bool
@@ -86,6 +112,8 @@ struct child {
         int master, slave, keeper;
         int hook_fds[SYNC_FDS]; /* enum hook_fd */
         bool retry_directory;   /* the directory could not be entered as root: again as the user */
+        bool no_setgroups;      /* the user namespace forbids it */
+        int label_fds[LAUNCH_LABELS_MAX];
         struct user_result user;
 };
 
@@ -97,6 +125,12 @@ int launch_plan_process(struct launch_plan *p, bool all_caps, int cache_fd, stru
 int launch_plan_hide_args(struct launch_plan *p, struct err **reterr);
 int launch_plan_protect_exe(struct launch_plan *p, struct err **reterr);
 extern const enum stage launch_order_exec[], launch_order_exec_early_filter[];
+
+/* plan_ns.c */
+int launch_ns_flag(enum spec_ns ns); /* CLONE_NEW… */
+int launch_plan_namespaces(struct launch_plan *p, struct err **reterr);
+/* plan_bundle.c: what the process of a bundle has besides. */
+int launch_plan_bundle(struct launch_plan *p, struct err **reterr);
 
 /* shm.c: /dev/shm of the container whose IPC namespace is joined; only when the plan has it mounted. */
 int launch_shm_plan(struct launch_plan *p, struct err **reterr);
@@ -134,3 +168,9 @@ void child_number(int n, char ret[12]); /* decimal, n ≥ 0 */
 /* Runs a hook and waits for it. -errno: it could not be run; -ECHILD: it failed, or took too long, which @note tells. */
 int child_hook_run(const struct spec_hook_entry *h, const struct launch_hook_io *io,
                    struct child_note *note);
+int child_oom_score(const char *path, const char *score);
+int child_new_time(struct child *c);
+int child_set_cpus(struct child *c, const char *what, const struct launch_cpus *cpus);
+int child_schedule(struct child *c);
+int child_open_labels(struct child *c);
+int child_set_labels(struct child *c);

@@ -13,16 +13,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#ifndef CLONE_NEWTIME
-#define CLONE_NEWTIME 0x00000080
-#endif
 
 #define PLAN_DEFAULT_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -46,17 +41,6 @@ static const enum stage launch_order_run_early_filter[] = {STAGES_OF_RUN, STAGE_
 const enum stage launch_order_exec[] = {STAGES_OF_EXEC, STAGE_CAPS, STAGE_SECCOMP, STAGE_EXEC};
 const enum stage launch_order_exec_early_filter[] = {STAGES_OF_EXEC, STAGE_SECCOMP, STAGE_CAPS,
                                                      STAGE_EXEC};
-
-static const struct {
-        int flag;
-        const char *name;
-} plan_ns[] = {
-    [SPEC_NS_USER] = {CLONE_NEWUSER, "user"},       [SPEC_NS_MOUNT] = {CLONE_NEWNS, "mount"},
-    [SPEC_NS_PID] = {CLONE_NEWPID, "pid"},          [SPEC_NS_NET] = {CLONE_NEWNET, "network"},
-    [SPEC_NS_IPC] = {CLONE_NEWIPC, "ipc"},          [SPEC_NS_UTS] = {CLONE_NEWUTS, "uts"},
-    [SPEC_NS_CGROUP] = {CLONE_NEWCGROUP, "cgroup"}, [SPEC_NS_TIME] = {CLONE_NEWTIME, "time"},
-};
-static_assert(ARRAY_SIZE(plan_ns) == SPEC_NS_COUNT, "a flag for every namespace");
 
 struct launch_plan *launch_plan_alloc(const struct spec *s, const struct spec_process *process)
 {
@@ -86,10 +70,13 @@ struct launch_plan *launch_plan_free(struct launch_plan *p)
         free(p->envp);
         free(p->home);
         free(p->rlimits);
+        free(p->groups);
+        free(p->time_offsets);
         free(p->oom_score);
         free(p->init_path);
         free(p->init_argv);
         strv_release(&p->strings);
+        free(p->warning);
         free(p);
         return NULL;
 }
@@ -233,12 +220,11 @@ static int plan_bundle_filter(struct launch_plan *p, int cache_fd, struct err **
             json_object_to_json_string_ext(s->seccomp_profile, JSON_C_TO_STRING_PLAIN);
         int r = seccomp_filter_get_text(text, strlen(text), cache_fd, &p->filter, reterr);
 
-        if (r == 0 && (p->filter.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) &&
-            str_empty(s->seccomp_listener)) {
-                r = err_new(reterr, ERR_INVALID,
-                            "linux.seccomp: SCMP_ACT_NOTIFY is used, but nobody would listen");
-                return err_hint(reterr, r, "set linux.seccomp.listenerPath");
-        }
+        /* A filter that notifies nobody would make its calls fail, which is not what was asked for. */
+        if (r == 0 && (p->filter.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER))
+                return err_new(reterr, ERR_UNSUPPORTED,
+                               "linux.seccomp: SCMP_ACT_NOTIFY: listeners are not supported by "
+                               "this runtime");
         return r;
 }
 
@@ -294,56 +280,15 @@ int launch_plan_process(struct launch_plan *p, bool all_caps, int cache_fd, stru
                                "keep-groups cannot be combined with other groups");
         plan_caps(p, all_caps);
         plan_limits(p);
-        return plan_filter(p, cache_fd, reterr);
-}
-
-/* ---- namespaces ---- */
-
-static int plan_join(struct launch_plan *p, enum spec_ns ns, struct err **reterr)
-{
-        const char *path = p->spec->ns[ns].path;
-        struct launch_join *j = &p->joins[p->n_joins];
-
-        if (ns == SPEC_NS_MOUNT) {
-                (void)err_new(reterr, ERR_UNSUPPORTED, "join mount namespace '%s'", path);
-                return err_hint(
-                    reterr, -EOPNOTSUPP,
-                    "a container gets its own root file system; use exec to run a program in "
-                    "another container's");
-        }
-        j->fd = open(path, O_RDONLY | O_CLOEXEC);
-        if (j->fd < 0)
-                return err_sys(reterr, errno, "join %s namespace '%s'", plan_ns[ns].name, path);
-        j->nstype = plan_ns[ns].flag;
-        j->name = plan_ns[ns].name;
-        p->n_joins++;
-        return 0;
-}
-
-static int plan_namespaces(struct launch_plan *p, struct err **reterr)
-{
-        const struct spec *s = p->spec;
-        int r;
-
-        if (!s->ns[SPEC_NS_MOUNT].enabled)
-                return err_new(reterr, ERR_INVALID, "a container needs a mount namespace");
-        for (int i = 0; i < SPEC_NS_COUNT; i++) {
-                if (!s->ns[i].enabled)
-                        continue;
-                if (!s->ns[i].path) {
-                        p->clone_flags |= (uint64_t)plan_ns[i].flag;
-                        continue;
-                }
-                r = plan_join(p, (enum spec_ns)i, reterr);
+        if (p->spec->oci) {
+                r = launch_plan_bundle(p, reterr);
                 if (r < 0)
                         return r;
         }
-        p->write_maps = (p->clone_flags & CLONE_NEWUSER) != 0;
-        p->loopback = (p->clone_flags & CLONE_NEWNET) != 0;
-        if (p->write_maps && (s->uid_map.n == 0 || s->gid_map.n == 0))
-                return err_new(reterr, ERR_INVALID, "the container's user namespace has no id map");
-        return 0;
+        return plan_filter(p, cache_fd, reterr);
 }
+
+/* ---- all ---- */
 
 /* The child opens everything itself, in its own mount namespace, so it needs the data root by name. */
 static int plan_data_root(int root_fd, char buf[PATH_MAX], struct err **reterr)
@@ -367,7 +312,7 @@ int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct laun
         if (s->rdt.set) /* whoever asks for a share of the cache must not get a container without */
                 return err_new(reterr, ERR_UNSUPPORTED,
                                "linux.intelRdt: not supported by this runtime");
-        r = plan_namespaces(p, reterr);
+        r = launch_plan_namespaces(p, reterr);
         if (r >= 0)
                 r = launch_shm_plan(p, reterr);
         if (r < 0)

@@ -19,6 +19,7 @@
 #include <linux/sched.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -68,6 +69,10 @@ static const struct {
      "other file systems are mounted below it, and the kernel locks them together: use a recursive "
      "bind"},
     {STAGE_IDS, EINVAL, "the id is not part of the container's id map: see --userns and --uidmap"},
+    {STAGE_IDS, EPERM,
+     "the user namespace forbids setgroups(2), since its maker could map no more than his own "
+     "group"},
+    {STAGE_SOURCES, ERANGE, "a clock would be before the start of time, or beyond its end"},
     {STAGE_LIMITS, EPERM, "a hard limit cannot be raised above the caller's own"},
     {STAGE_IDS, EDQUOT, "the user's key quota is used up: see /proc/key-users"},
     {STAGE_ROOT, EPERM, "the kernel refuses overlay to users: try --storage-driver fuse-overlayfs"},
@@ -132,9 +137,13 @@ static int report_failed(const struct child_report *report, struct err **reterr)
 
 /* ---- the handshake ---- */
 
-static int clone_failed(int r, struct err **reterr)
+static int clone_failed(int r, bool user_ns, struct err **reterr)
 {
         r = err_sys(reterr, -r, "create the container's namespaces");
+        if (r == -EPERM && !user_ns)
+                return err_hint(reterr, r,
+                                "only root makes them without a user namespace: add {\"type\": "
+                                "\"user\"} to linux.namespaces, with id mappings");
         if (r == -EPERM)
                 return err_hint(
                     reterr, r,
@@ -165,7 +174,7 @@ static int spawn_clone(struct spawn *s, const struct launch_io *io, int child_so
                 child_main(s->plan, io, child_sock);
         (void)sigprocmask(SIG_SETMASK, &mask, NULL);
         if (pid < 0)
-                return clone_failed(pid, reterr);
+                return clone_failed(pid, join || (s->plan->clone_flags & CLONE_NEWUSER), reterr);
         if (join) {
                 s->between = pidfd;
                 return 0;
@@ -293,15 +302,37 @@ static int spawn_joined(struct spawn *s, struct err **reterr)
         return s->pidfd >= 0 ? 0 : receive_failed(-EPROTO, reterr);
 }
 
+/* In its own user namespace root's child could not lower it any more. (Where namespaces are joined, the process in between has done it.) */
+static int spawn_oom_score(struct spawn *s, struct err **reterr)
+{
+        const struct launch_plan *p = s->plan;
+        char path[40];
+        int r;
+
+        if (!p->oom_score || !p->spec->oci || p->n_joins > 0)
+                return 0;
+        (void)snprintf(path, sizeof(path), "/proc/%d/oom_score_adj", (int)s->pid);
+        r = child_oom_score(path, p->oom_score);
+        if (r == 0 || r == -ENOENT || r == -ESRCH) /* what it left when it ended says more */
+                return 0;
+        r = err_sys(reterr, -r, "process.oomScoreAdj: set it to %s", p->oom_score);
+        return r == -EACCES ? err_hint(reterr, r, "only root may lower it") : r;
+}
+
 static int spawn_maps(struct spawn *s, struct err **reterr)
 {
         struct child_report go = {.what = REPORT_GO_IDMAP, .stage = STAGE_IDMAP};
         int r;
 
+        r = spawn_oom_score(s, reterr);
+        if (r < 0)
+                return r;
         if (s->plan->write_maps) {
+                const struct spec *spec = s->plan->spec;
                 struct err *e = NULL;
 
-                r = idmap_write(s->pid, &s->plan->spec->uid_map, &s->plan->spec->gid_map, &e);
+                r = (spec->oci ? idmap_give : idmap_write)(s->pid, &spec->uid_map, &spec->gid_map,
+                                                           &e);
                 /* A process that has ended has no maps to write; what it left says more. */
                 if (r < 0 && poll(&(struct pollfd){.fd = s->sock, .events = POLLIN}, 1, 0) == 1) {
                         (void)err_free(e);
@@ -417,6 +448,7 @@ int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launc
         if (io->n_preserve > LAUNCH_PRESERVE_MAX)
                 return err_new(reterr, ERR_USAGE, "more than %d descriptors to preserve",
                                LAUNCH_PRESERVE_MAX);
+        s.warning = TAKE_PTR(p->warning);
         r = spawn_run(&s, io, reterr);
         (void)fd_close(s.sock);
         if (r == 0 && s.terminal >= 0)

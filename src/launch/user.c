@@ -329,3 +329,14 @@ int user_resolve(const char *who, uid_t fallback_uid, gid_t fallback_gid, char *
         }
         return rc;
 }
+
+int user_home(uid_t uid, char ret[USER_HOME_MAX])
+{
+        struct user_entry entry;
+        struct reader r;
+        int found;
+
+        memcpy(ret, "/", 2);
+        found = find_user(&r, "", true, uid, &entry, ret); /* nobody is called "" */
+        return found < 0 ? found : 0;
+}

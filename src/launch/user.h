@@ -31,3 +31,5 @@ struct user_result {
  */
 int user_resolve(const char *who, uid_t fallback_uid, gid_t fallback_gid, char *const *extra,
                  size_t n_extra, struct user_result *ret, struct child_note *note);
+/* The home of @uid alone, whatever others are called: "/" when it has no line. */
+int user_home(uid_t uid, char ret[USER_HOME_MAX]);

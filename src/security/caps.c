@@ -9,6 +9,8 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* clang-format off */
 static const char *const cap_names[] = {
@@ -97,6 +99,16 @@ uint64_t caps_known(void)
         while (n > 0 && prctl(PR_CAPBSET_READ, n - 1) < 0)
                 n--;
         return (UINT64_C(1) << n) - 1;
+}
+
+uint64_t caps_permitted(void)
+{
+        struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+        struct __user_cap_data_struct data[2] = {0};
+
+        if (syscall(SYS_capget, &head, data) < 0)
+                return 0;
+        return data[0].permitted | (uint64_t)data[1].permitted << 32;
 }
 
 static int caps_parse(const struct strv *names, uint64_t *ret, bool *ret_all, struct err **reterr)

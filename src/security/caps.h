@@ -21,6 +21,8 @@ int cap_from_name(const char *name);
 uint64_t caps_default(void);
 /* Every capability of the running kernel. */
 uint64_t caps_known(void);
+/* Those that we may use ourselves. */
+uint64_t caps_permitted(void);
 /* Docker's rules: ALL stands for every one; drops are taken from the set that the adds made, except that "drop ALL, add X"
  * leaves X. ERR_USAGE names an unknown capability. */
 int caps_adjust(uint64_t base, const struct strv *add, const struct strv *drop, uint64_t *ret,

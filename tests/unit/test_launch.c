@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/io.h"
+#include "base/parse.h"
 #include "base/process.h"
 #include "base/sys.h"
 #include "launch/launch_internal.h"
@@ -620,6 +621,146 @@ static void test_orphan(void **state)
         remove_all(root);
 }
 
+/* ---- what only bundles have ---- */
+
+static void make_bundle(struct fixture *f)
+{
+        f->spec->oci = true;
+        f->spec->rootless_one_id = false;
+        free(f->spec->process.user);
+        f->spec->process.user = xstrdup("0:0");
+        f->spec->process.set_home = true;
+}
+
+/* Field @n of proc_pid_stat(5), from 3 on. */
+static char *stat_field(const char *text, size_t n)
+{
+        AUTO_STRV fields = {0};
+
+        strv_split(&fields, strrchr(text, ')') + 2, ' ');
+        CHECK(fields.n > n - 3);
+        return xstrdup(fields.v[n - 3]);
+}
+
+static int run_bundle(void *arg)
+{
+        struct fixture f;
+        char *text, *field;
+        int64_t now;
+
+        (void)arg;
+        setup(&f);
+        make_bundle(&f);
+        f.spec->ns[SPEC_NS_TIME].enabled = true;
+        f.spec->boottime = (struct spec_time_offset){.set = true, .secs = 1000000000};
+        f.spec->process.scheduler =
+            (struct spec_scheduler){.set = true, .policy = SCHED_BATCH, .nice = 7};
+        f.spec->process.oom_score_adj = 321;
+        f.spec->domainname = xstrdup("inside");
+        /* The first process itself has the clocks, not only its children. */
+        text = output(&f, "probe read /proc/uptime", 0);
+        text[strcspn(text, ".")] = '\0';
+        CHECK(parse_i64(text, &now) == 0 && now >= 1000000000);
+        free(text);
+        text = output(&f, "probe read /proc/self/stat", 0);
+        field = stat_field(text, 19);
+        CHECK(strcmp(field, "7") == 0);
+        free(field);
+        field = stat_field(text, 41);
+        CHECK(strcmp(field, "3") == 0); /* SCHED_BATCH */
+        free(field);
+        free(text);
+        text = output(&f,
+                      "probe seq read /proc/self/oom_score_adj -- read "
+                      "/proc/sys/kernel/domainname -- env HOME",
+                      0);
+        CHECK(strcmp(text, "321\ninside\n/\n") == 0);
+        free(text);
+        return teardown(&f);
+}
+
+static void test_bundle(void **state)
+{
+        (void)state;
+        assert_int_equal(unit_fork(run_bundle, NULL, 1), 0);
+}
+
+/* Asking for less badness than the process has is root's to do; asking for what it has is nobody's business. */
+static int run_refused(void *arg)
+{
+        struct launched l;
+        struct fixture f;
+        struct err *e = NULL;
+        char *text;
+
+        (void)arg;
+        setup(&f);
+        make_bundle(&f);
+        CHECK(write_file("/proc/self/oom_score_adj", "500"));
+        set_command(&f, "probe true");
+#define REFUSED(words)                                                                             \
+        do {                                                                                       \
+                CHECK(start(&f, -1, 2, &l, &e) < 0);                                               \
+                if (!strstr(err_message(e), words))                                                \
+                        (void)fprintf(stderr, "%s\n", err_message(e));                             \
+                CHECK(strstr(err_message(e), words));                                              \
+                e = err_free(e);                                                                   \
+        } while (0)
+        f.spec->ns[SPEC_NS_NET].path = xstrdup("/proc/self/ns/uts");
+        REFUSED("join network namespace '/proc/self/ns/uts': it is a uts namespace");
+        free(f.spec->ns[SPEC_NS_NET].path);
+        f.spec->ns[SPEC_NS_NET].path = xstrdup("/proc/self/status");
+        REFUSED("join network namespace '/proc/self/status': it is not a namespace");
+        free(f.spec->ns[SPEC_NS_NET].path);
+        f.spec->ns[SPEC_NS_NET].path = NULL;
+        f.spec->process.user[0] = '5';
+        REFUSED("change ids to '5:0'");
+        f.spec->process.user[0] = '0';
+        strv_add(&f.spec->process.groups, "17");
+        REFUSED("change ids to 'additionalGids'");
+        strv_release(&f.spec->process.groups);
+        f.spec->process.selinux_label = xstrdup("system_u:object_r:nothing_t");
+        if (access("/sys/fs/selinux/enforce", F_OK) < 0)
+                REFUSED("this host does not enforce SELinux");
+        free(f.spec->process.selinux_label);
+        f.spec->process.selinux_label = NULL;
+        f.spec->process.oom_score_adj = 500;
+        text = output(&f, "probe read /proc/self/oom_score_adj", 0);
+        CHECK(strcmp(text, "500\n") == 0);
+        free(text);
+        return teardown(&f);
+}
+
+static void test_refused(void **state)
+{
+        (void)state;
+        assert_int_equal(unit_fork(run_refused, NULL, 1), 0);
+}
+
+/* The one id of the map need not be root's. */
+static int run_without_root(void *arg)
+{
+        struct fixture f;
+        char *text;
+
+        (void)arg;
+        setup(&f);
+        make_bundle(&f);
+        f.spec->uid_map.v[0].inside = f.spec->gid_map.v[0].inside = 1000;
+        free(f.spec->process.user);
+        f.spec->process.user = xstrdup("1000:1000");
+        text = output(&f, "probe id", 0);
+        CHECK(strstr(text, "uid=1000") && strstr(text, "gid=1000"));
+        free(text);
+        return teardown(&f);
+}
+
+static void test_without_root(void **state)
+{
+        (void)state;
+        assert_int_equal(unit_fork(run_without_root, NULL, 1), 0);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -627,6 +768,8 @@ int main(void)
             cmocka_unit_test(test_words),         cmocka_unit_test(test_exec),
             cmocka_unit_test(test_orphan),        cmocka_unit_test(test_hooks),
             cmocka_unit_test(test_hook_failures), cmocka_unit_test(test_own_hooks),
+            cmocka_unit_test(test_bundle),        cmocka_unit_test(test_refused),
+            cmocka_unit_test(test_without_root),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);

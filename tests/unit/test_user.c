@@ -194,6 +194,22 @@ static void test_too_many_groups(void **state)
         assert_int_equal(resolve("alice", &u), -E2BIG);
 }
 
+/* A number is the id itself, not the name of somebody else's line. */
+static void test_home(void **state)
+{
+        char home[USER_HOME_MAX];
+
+        assert_int_equal(user_home(1000, home), 0); /* no files */
+        assert_string_equal(home, "/");
+        write_files(state);
+        assert_int_equal(user_home(1000, home), 0);
+        assert_string_equal(home, "/home/alice");
+        assert_int_equal(user_home(1234, home), 0);
+        assert_string_equal(home, "/");
+        assert_int_equal(user_home(7, home), 0);
+        assert_string_equal(home, "/seven");
+}
+
 #define user_test(f) cmocka_unit_test_setup_teardown(f, enter, leave)
 
 int main(void)
@@ -208,6 +224,7 @@ int main(void)
             user_test(test_link_stays_inside),
             user_test(test_long_lines),
             user_test(test_too_many_groups),
+            user_test(test_home),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
