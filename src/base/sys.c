@@ -64,6 +64,18 @@ int sys_fsconfig_create(int fsfd)
         return (int)sys_result(syscall(SYS_fsconfig, fsfd, FSCONFIG_CMD_CREATE, NULL, NULL, 0));
 }
 
+int sys_fspick(int fd)
+{
+        return (int)sys_result(
+            syscall(SYS_fspick, fd, "", FSPICK_EMPTY_PATH | FSPICK_CLOEXEC | FSPICK_NO_AUTOMOUNT));
+}
+
+int sys_fsconfig_reconfigure(int fsfd)
+{
+        return (int)sys_result(
+            syscall(SYS_fsconfig, fsfd, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0));
+}
+
 int sys_fsmount(int fsfd, unsigned mount_attrs)
 {
         return (int)sys_result(syscall(SYS_fsmount, fsfd, FSMOUNT_CLOEXEC, mount_attrs));
@@ -79,6 +91,14 @@ int sys_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set,
         };
 
         return (int)sys_result(syscall(SYS_mount_setattr, dirfd, path, flags, &attr, sizeof(attr)));
+}
+
+int sys_mount_idmap(int tree, unsigned flags, int userns)
+{
+        struct mount_attr attr = {.attr_set = MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns};
+
+        return (int)sys_result(
+            syscall(SYS_mount_setattr, tree, "", AT_EMPTY_PATH | flags, &attr, sizeof(attr)));
 }
 
 int sys_mount(const char *source, const char *target, const char *type, unsigned long flags,

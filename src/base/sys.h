@@ -22,9 +22,14 @@ int sys_fsconfig_flag(int fsfd, const char *key);
 int sys_fsconfig_string(int fsfd, const char *key, const char *value);
 int sys_fsconfig_fd(int fsfd, const char *key, int fd);
 int sys_fsconfig_create(int fsfd);
+/* A context of the file system that is mounted at @fd, to be reconfigured. */
+int sys_fspick(int fd);
+int sys_fsconfig_reconfigure(int fsfd);
 int sys_fsmount(int fsfd, unsigned mount_attrs);
 int sys_mount_setattr(int dirfd, const char *path, unsigned flags, uint64_t set, uint64_t clr,
                       uint64_t propagation);
+/* The ids of @userns between the files of @tree, a detached mount, and their owners as they are seen. */
+int sys_mount_idmap(int tree, unsigned flags, int userns);
 int sys_mount(const char *source, const char *target, const char *type, unsigned long flags,
               const void *data);
 int sys_umount(const char *target, int flags);

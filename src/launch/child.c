@@ -56,7 +56,7 @@ static int stage_fds(struct child *c)
 {
         struct launch_plan *p = c->plan;
         struct rootfs_plan *root = p->rootfs ? rootfs_child_plan(p->rootfs) : NULL;
-        int *ours[SPEC_NS_COUNT + 3], base = 3 + (int)c->n_preserve, room, r = 0;
+        int *ours[SPEC_NS_COUNT + 3 + ROOTFS_KEPT_MAX], base = 3 + (int)c->n_preserve, room, r = 0;
         size_t n = 0;
 
         ours[n++] = &c->sync;
@@ -64,6 +64,8 @@ static int stage_fds(struct child *c)
                 ours[n++] = &root->mount_fd;
         if (root && root->shm_fd >= 0)
                 ours[n++] = &root->shm_fd;
+        for (size_t i = 0; root && i < root->n_kept; i++)
+                ours[n++] = root->kept[i];
         for (size_t i = 0; i < p->n_joins; i++)
                 ours[n++] = &p->joins[i].fd;
         room = base + (int)n;

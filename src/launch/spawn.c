@@ -80,8 +80,11 @@ static const struct {
      "the namespace belongs to another container's user namespace, which must be joined as well"},
 };
 
-static int add_hint(int stage, int errnum, int r, struct err **reterr)
+static int add_hint(int stage, int errnum, const char *detail, int r, struct err **reterr)
 {
+        /* The kernel, or the child, has said what it is about: "VFS: Mount too revealing" is what the hint explains. */
+        if (stage == STAGE_MOUNTS && errnum == EPERM && *detail && !strstr(detail, "revealing"))
+                return r;
         for (size_t i = 0; i < ARRAY_SIZE(spawn_hints); i++) {
                 if (spawn_hints[i].stage == stage && spawn_hints[i].errnum == errnum)
                         return err_hint(reterr, r, "%s", spawn_hints[i].hint);
@@ -132,7 +135,7 @@ static int report_failed(const struct child_report *report, struct err **reterr)
                 r = err_sys(reterr, errnum, "%s '%s'", what, n->object);
         else
                 r = err_sys(reterr, errnum, "%s", what);
-        return add_hint(report->stage, errnum, r, reterr);
+        return add_hint(report->stage, errnum, n->detail, r, reterr);
 }
 
 /* ---- the handshake ---- */

@@ -6,6 +6,7 @@
 #include "config.h"
 #include "security/caps.h"
 #include "security/profile_names.h"
+#include "spec/mount_option.h"
 #include "spec/oci.h"
 #include "spec/spec.h"
 
@@ -73,6 +74,9 @@ struct json_object *oci_features(void)
         for (int i = 0; i < SPEC_HOOK_COUNT; i++)
                 json_object_array_add(list,
                                       json_object_new_string(spec_hook_name((enum spec_hook)i)));
+        list = json_array(doc, "mountOptions");
+        for (size_t i = 0; mount_option_at(i); i++)
+                json_object_array_add(list, json_object_new_string(mount_option_at(i)->name));
         add_linux(doc);
         if (HAVE_SECCOMP)
                 json_add_string(json_object(doc, "annotations"),

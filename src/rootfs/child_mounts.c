@@ -18,15 +18,13 @@ static int dev_file(int dev, const char *name)
         return mknodat(dev, name, S_IFREG | 0666, 0) < 0 ? -errno : 0;
 }
 
+const struct rootfs_dev_link rootfs_dev_links[ROOTFS_DEV_LINKS] = {
+    {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+    {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"},
+};
+
 int rootfs_child_fill_dev(struct rootfs_plan *p, int dev_mount, struct child_note *note)
 {
-        static const struct {
-                const char *name, *to;
-        } links[] = {
-            {"fd", "/proc/self/fd"},       {"stdin", "/proc/self/fd/0"},
-            {"stdout", "/proc/self/fd/1"}, {"stderr", "/proc/self/fd/2"},
-            {"core", "/proc/kcore"},       {"ptmx", "pts/ptmx"},
-        };
         int r;
 
         for (size_t i = 0; i < ROOTFS_DEV_NODES; i++) {
@@ -39,9 +37,9 @@ int rootfs_child_fill_dev(struct rootfs_plan *p, int dev_mount, struct child_not
                         return r;
                 (void)sys_close(p->dev_trees[i]);
         }
-        for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
-                child_note_set(note, links[i].name);
-                if (symlinkat(links[i].to, dev_mount, links[i].name) < 0)
+        for (size_t i = 0; i < ROOTFS_DEV_LINKS; i++) {
+                child_note_set(note, rootfs_dev_links[i].name);
+                if (symlinkat(rootfs_dev_links[i].to, dev_mount, rootfs_dev_links[i].name) < 0)
                         return -errno;
         }
         child_note_set(note, "console");
@@ -50,24 +48,42 @@ int rootfs_child_fill_dev(struct rootfs_plan *p, int dev_mount, struct child_not
 
 /* ---- operations ---- */
 
-static int op_set_attrs(const struct rootfs_op *op, int tree)
+#define ATTRS_INHERITED (MOUNT_ATTR_RDONLY | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME)
+
+/*
+ * In a user namespace the flags of the host's mounts are locked. mount(2) says nothing when it keeps the time policy, or a mount read-only, and so
+ * do we where a runtime is expected to; the protection of the host that "dev", "suid" or "exec" would take away is an error.
+ */
+static int set_attrs(const struct rootfs_op *op, int tree, uint64_t propagation,
+                     struct child_note *note)
 {
-        bool together = op->attrs_recursive == op->propagation_recursive;
+        uint64_t set = op->attrs & ~op->attrs_below, clear = op->clear & ~op->clear_below;
+        int r;
+
+        if (set == 0 && clear == 0 && propagation == 0)
+                return 0;
+        set |= op->attrs & MOUNT_ATTR__ATIME;
+        clear |= op->clear & MOUNT_ATTR__ATIME;
+        r = sys_mount_setattr(tree, "", AT_EMPTY_PATH, set, clear, propagation);
+        if (r == -EPERM && op->keep_locked && clear != 0)
+                r = sys_mount_setattr(tree, "", AT_EMPTY_PATH, set & ~(uint64_t)MOUNT_ATTR__ATIME,
+                                      clear & ~(uint64_t)ATTRS_INHERITED, propagation);
+        if (r == -EPERM)
+                child_note_detail(note, "the flags of the host's mount are locked");
+        return r;
+}
+
+int rootfs_set_attrs(const struct rootfs_op *op, int tree, struct child_note *note)
+{
+        uint64_t deep = op->propagation_recursive ? op->propagation : 0;
         int r = 0;
 
-        if (op->attrs || (together && op->propagation)) {
-                /* A time policy is a field, not a bit: the kernel wants it cleared before it is set. */
-                uint64_t clear = op->attrs & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0;
-
-                r = sys_mount_setattr(tree, "",
-                                      AT_EMPTY_PATH | (op->attrs_recursive ? AT_RECURSIVE : 0U),
-                                      op->attrs, clear, together ? op->propagation : 0);
-        }
-        if (r == 0 && !together && op->propagation)
-                r = sys_mount_setattr(
-                    tree, "", AT_EMPTY_PATH | (op->propagation_recursive ? AT_RECURSIVE : 0U), 0, 0,
-                    op->propagation);
-        return r;
+        if (op->attrs_below || op->clear_below || deep)
+                r = sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE, op->attrs_below,
+                                      op->clear_below, deep);
+        if (r == -EPERM)
+                child_note_detail(note, "the flags of a mount of the host's are locked");
+        return r < 0 ? r : set_attrs(op, tree, op->propagation & ~deep, note);
 }
 
 /* A bind, or an overlay, which is one of a file system that we make ourselves. */
@@ -85,10 +101,10 @@ static int op_bind(const struct rootfs_plan *p, size_t i, struct child_note *not
                 return p->trees[i];
         if (fstat(p->trees[i], &st) < 0)
                 return -errno;
-        target = rootfs_target(p->root_fd, op->target, S_ISDIR(st.st_mode), op->no_links);
+        target = rootfs_op_target(p, op, S_ISDIR(st.st_mode));
         if (target < 0)
                 return target;
-        r = op_set_attrs(op, p->trees[i]);
+        r = rootfs_set_attrs(op, p->trees[i], note);
         if (r == 0)
                 r = rootfs_attach(p->trees[i], target);
         (void)sys_close(target);
@@ -111,32 +127,72 @@ static int op_copy_up(int mounted, int target)
         return r;
 }
 
+/* The host's own, with all that is mounted below it and that what was asked for would not have had: each with the flags that were asked for. */
+static int op_bind_host(const struct rootfs_op *op)
+{
+        int tree = sys_open_tree(AT_FDCWD, op->or_bind, OPEN_TREE_CLONE | AT_RECURSIVE), r;
+
+        if (tree < 0)
+                return tree;
+        r = sys_mount_setattr(tree, "", AT_EMPTY_PATH | AT_RECURSIVE,
+                              (op->attrs | op->attrs_below) & ~(uint64_t)MOUNT_ATTR__ATIME, 0,
+                              MS_PRIVATE);
+        if (r == 0)
+                return tree;
+        (void)sys_close(tree);
+        return r;
+}
+
+/* Something is yet to be done to it that a read-only mount would not let us. */
+static bool is_readonly_later(const struct rootfs_op *op)
+{
+        return op->copy_up || op->mode_of_target;
+}
+
 static int op_make_fs(const struct rootfs_op *op, struct child_note *note)
 {
         static const struct rootfs_param empty[] = {{"mode", "0555"}, {"nr_inodes", "1"}};
-        int fd = rootfs_fs_mount(op->fs, op->params, op->n_params,
-                                 op->copy_up ? op->attrs & ~(uint64_t)MOUNT_ATTR_RDONLY : op->attrs,
-                                 note);
+        uint64_t attrs = op->attrs | op->attrs_below;
+        int fd = rootfs_fs_mount(
+            op->fs, op->source, op->params, op->n_params,
+            is_readonly_later(op) ? attrs & ~(uint64_t)MOUNT_ATTR_RDONLY : attrs, note);
 
         if (fd < 0 && op->or_empty)
-                return rootfs_fs_mount("tmpfs", empty, 2, op->attrs | MOUNT_ATTR_RDONLY, note);
+                return rootfs_fs_mount("tmpfs", NULL, empty, 2, attrs | MOUNT_ATTR_RDONLY, note);
+        if ((fd == -EPERM || fd == -EBUSY) && op->or_bind) {
+                int tree = op_bind_host(op);
+
+                return tree >= 0 ? tree : fd;
+        }
         return fd;
+}
+
+/* What is done to a file system before anybody sees it. */
+static int op_settle_fs(const struct rootfs_op *op, int fd, int target)
+{
+        struct stat st;
+        int r = 0;
+
+        if (op->mode_of_target &&
+            (fstat(target, &st) < 0 || fchmodat(fd, ".", st.st_mode & 07777, 0) < 0))
+                return -errno;
+        if (op->copy_up)
+                r = op_copy_up(fd, target);
+        if (r == 0 && is_readonly_later(op) && ((op->attrs | op->attrs_below) & MOUNT_ATTR_RDONLY))
+                r = sys_mount_setattr(fd, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, 0, 0);
+        if (r == 0 && op->propagation)
+                r = sys_mount_setattr(fd, "", AT_EMPTY_PATH, 0, 0, op->propagation);
+        return r;
 }
 
 static int op_fs(struct rootfs_plan *p, const struct rootfs_op *op, struct child_note *note)
 {
-        int target = rootfs_target(p->root_fd, op->target, true, op->no_links), fd, r;
+        int target = rootfs_op_target(p, op, true), fd, r;
 
         if (target < 0)
                 return target;
         fd = op_make_fs(op, note);
-        r = fd < 0 ? fd : 0;
-        if (r == 0 && op->copy_up)
-                r = op_copy_up(fd, target);
-        if (r == 0 && op->copy_up && (op->attrs & MOUNT_ATTR_RDONLY))
-                r = sys_mount_setattr(fd, "", AT_EMPTY_PATH, MOUNT_ATTR_RDONLY, 0, 0);
-        if (r == 0 && op->propagation)
-                r = sys_mount_setattr(fd, "", AT_EMPTY_PATH, 0, 0, op->propagation);
+        r = fd < 0 ? fd : op_settle_fs(op, fd, target);
         if (r == 0)
                 r = rootfs_attach(fd, target);
         if (r == 0 && op->is_dev)
@@ -174,20 +230,41 @@ static void write_marks(const struct rootfs_plan *p)
         }
 }
 
+static int op_carry_out(struct rootfs_plan *p, size_t i, struct child_note *note)
+{
+        const struct rootfs_op *op = &p->ops[i];
+
+        switch (op->kind) {
+        case ROOTFS_OP_FS:
+                return op_fs(p, op, note);
+        case ROOTFS_OP_BIND:
+                return p->trees[i] >= 0 ? op_bind(p, i, note) : 0;
+        case ROOTFS_OP_OVERLAY:
+                return op_bind(p, i, note);
+        case ROOTFS_OP_MOUNT:
+                return rootfs_op_mount(p, op, note);
+        case ROOTFS_OP_REMOUNT:
+                return rootfs_op_remount(p, op, note);
+        case ROOTFS_OP_LINK:
+                return rootfs_op_link(p, op);
+        case ROOTFS_OP_CGROUP1:
+                return rootfs_op_cgroup1(p, op, note);
+        }
+        return -EINVAL;
+}
+
 int rootfs_child_mount_all(struct rootfs_plan *p, struct child_note *note)
 {
-        for (size_t i = 0; i < p->n_ops; i++) {
-                const struct rootfs_op *op = &p->ops[i];
-                int r = 0;
+        int r = 0;
 
-                child_note_set(note, op->target);
-                if (op->kind == ROOTFS_OP_FS)
-                        r = op_fs(p, op, note);
-                else if (p->trees[i] >= 0 || op->kind == ROOTFS_OP_OVERLAY)
-                        r = op_bind(p, i, note);
-                if (r < 0)
-                        return r;
+        for (size_t i = 0; i < p->n_ops && r == 0; i++) {
+                child_note_set(note, p->ops[i].target);
+                r = op_carry_out(p, i, note);
         }
+        if (r == 0 && (p->n_devices > 0 || p->dev_links))
+                r = rootfs_child_devices(p, note);
+        if (r < 0)
+                return r;
         if (p->containerenv)
                 write_marks(p);
         return p->n_secrets > 0 ? rootfs_child_secrets(p, note) : 0;
@@ -249,7 +326,7 @@ static int mask_directory(int target, int *empty)
         int tree, r;
 
         if (*empty < 0)
-                tree = rootfs_fs_mount("tmpfs", params, 2,
+                tree = rootfs_fs_mount("tmpfs", NULL, params, 2,
                                        MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV |
                                            MOUNT_ATTR_NOEXEC,
                                        &ignored);

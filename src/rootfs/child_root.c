@@ -27,9 +27,9 @@ static int open_dir(int dirfd, const char *path, struct child_note *note)
         return fd;
 }
 
-static int open_clone(const char *path, bool recursive, struct child_note *note)
+static int open_clone(const char *path, unsigned flags, struct child_note *note)
 {
-        int fd = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | (recursive ? AT_RECURSIVE : 0U));
+        int fd = sys_open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | flags);
 
         if (fd < 0)
                 child_note_set(note, path);
@@ -45,8 +45,12 @@ static int open_root(struct rootfs_plan *p, struct child_note *note)
                 p->root_fd = p->mount_fd;
                 return 0;
         }
+        if (p->root == ROOTFS_ROOT_CHROOT) {
+                p->root_fd = p->attach_fd;
+                return 0;
+        }
         if (p->root == ROOTFS_ROOT_BIND) {
-                p->root_fd = open_clone(p->bind, p->bind_recursive, note);
+                p->root_fd = open_clone(p->bind, p->bind_recursive ? AT_RECURSIVE : 0U, note);
                 return p->root_fd < 0 ? p->root_fd : 0;
         }
         for (size_t i = 0; i < p->n_layers; i++) {
@@ -69,7 +73,7 @@ static int open_dev_nodes(struct rootfs_plan *p, struct child_note *note)
                 char path[16] = "/dev/";
 
                 memcpy(path + 5, rootfs_dev_names[i], strlen(rootfs_dev_names[i]) + 1);
-                p->dev_trees[i] = open_clone(path, false, note);
+                p->dev_trees[i] = open_clone(path, 0, note);
                 if (p->dev_trees[i] < 0)
                         return p->dev_trees[i];
         }
@@ -98,34 +102,73 @@ int rootfs_child_limits(const struct rootfs_plan *p)
         return p->raise_nofile ? set_soft_nofile(p->soft_nofile) : 0;
 }
 
+/* The source of an operation; -EBADF for those that have none. */
+static int open_source(struct rootfs_plan *p, size_t i, struct child_note *note)
+{
+        const struct rootfs_op *op = &p->ops[i];
+
+        if (op->kind == ROOTFS_OP_OVERLAY)
+                return rootfs_open_overlay(p, op, note);
+        if (op->kind != ROOTFS_OP_BIND || op->prepared || p->trees[i] >= 0)
+                return 0;
+        if (op->of_ipc) {
+                p->trees[i] = p->shm_fd;
+                return 0;
+        }
+        p->trees[i] = open_clone(op->source,
+                                 (op->recursive ? AT_RECURSIVE : 0U) |
+                                     (op->source_nofollow ? (unsigned)AT_SYMLINK_NOFOLLOW : 0U),
+                                 note);
+        if (p->trees[i] < 0 && !(p->trees[i] == -ENOENT && op->or_skip))
+                return p->trees[i];
+        return 0;
+}
+
+/*
+ * What goes on sharing its mounts with the host's, in both directions, is cloned while that is still so. Then nothing that we mount may be
+ * seen outside. In a new user namespace the kernel has done this already.
+ */
+static int detach_from_host(struct rootfs_plan *p, struct child_note *note)
+{
+        int r = 0;
+
+        for (size_t i = 0; i < p->n_ops && r == 0 && p->share; i++) {
+                if (p->ops[i].propagation == MS_SHARED)
+                        r = open_source(p, i, note);
+        }
+        if (r < 0)
+                return r;
+        child_note_set(note, "/");
+        return mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0 ? -errno : 0;
+}
+
+static int open_devices(struct rootfs_plan *p, struct child_note *note)
+{
+        for (size_t i = 0; i < p->n_devices; i++) {
+                if (!p->devices[i].host)
+                        continue;
+                p->device_trees[i] = open_clone(p->devices[i].host, 0, note);
+                if (p->device_trees[i] < 0)
+                        return p->device_trees[i];
+        }
+        return 0;
+}
+
 int rootfs_child_open(struct rootfs_plan *p, struct child_note *note)
 {
         bool dev = false;
         int r;
 
-        /* Nothing that we mount may be seen outside. In a new user namespace the kernel has done this already. */
-        if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0) {
-                child_note_set(note, "/");
-                return -errno;
-        }
-        r = p->raise_nofile ? raise_nofile(note) : 0;
+        if (p->root == ROOTFS_ROOT_CHROOT)
+                return open_root(p, note);
+        r = detach_from_host(p, note);
+        if (r == 0 && p->raise_nofile)
+                r = raise_nofile(note);
         if (r == 0)
                 r = open_root(p, note);
         for (size_t i = 0; i < p->n_ops && r == 0; i++) {
-                const struct rootfs_op *op = &p->ops[i];
-
-                dev = dev || op->is_dev;
-                if (op->kind == ROOTFS_OP_OVERLAY)
-                        r = rootfs_open_overlay(p, op, note);
-                if (op->kind != ROOTFS_OP_BIND)
-                        continue;
-                if (op->of_ipc) {
-                        p->trees[i] = p->shm_fd;
-                        continue;
-                }
-                p->trees[i] = open_clone(op->source, op->recursive, note);
-                if (p->trees[i] < 0 && !(p->trees[i] == -ENOENT && op->or_skip))
-                        r = p->trees[i];
+                dev = dev || p->ops[i].is_dev;
+                r = open_source(p, i, note);
         }
         for (size_t i = 0; i < p->n_secrets && r == 0; i++) {
                 child_note_set(note, p->secrets[i].source);
@@ -134,20 +177,19 @@ int rootfs_child_open(struct rootfs_plan *p, struct child_note *note)
         }
         if (r == 0 && dev)
                 r = open_dev_nodes(p, note);
-        return r;
+        return r == 0 ? open_devices(p, note) : r;
 }
 
 /* ---- root ---- */
 
-int rootfs_fs_mount(const char *fs, const struct rootfs_param *params, size_t n, uint64_t attrs,
-                    struct child_note *note)
+int rootfs_fs_mount(const char *fs, const char *source, const struct rootfs_param *params, size_t n,
+                    uint64_t attrs, struct child_note *note)
 {
         int fd = sys_fsopen(fs), r = 0;
 
         if (fd < 0)
                 return fd;
-        /* Only for the eye, in /proc/mounts. */
-        r = sys_fsconfig_string(fd, "source", fs);
+        r = sys_fsconfig_string(fd, "source", source ? source : fs);
         for (size_t i = 0; i < n && r == 0; i++) {
                 r = params[i].value ? sys_fsconfig_string(fd, params[i].key, params[i].value)
                                     : sys_fsconfig_flag(fd, params[i].key);
@@ -190,25 +232,71 @@ int rootfs_child_mount_root(struct rootfs_plan *p, struct child_note *note)
 {
         if (p->root == ROOTFS_ROOT_OVERLAY)
                 return overlay_mount(p, note);
+        if (p->root == ROOTFS_ROOT_CHROOT)
+                return 0;
         child_note_set(note, p->bind ? p->bind : "/");
         return rootfs_attach(p->root_fd, p->attach_fd);
 }
 
 /* ---- pivot ---- */
 
-int rootfs_child_pivot(const struct rootfs_plan *p, struct child_note *note)
+/* With both names the same, the old root ends up stacked on the new one, and needs no directory in the image. */
+static int pivot(void)
 {
+        int r = sys_pivot_root(".", ".");
+
+        return r < 0 ? r : sys_umount(".", MNT_DETACH);
+}
+
+/*
+ * On a root that cannot be pivoted away, as the kernel's first one (initramfs): over it, then down into it. What lies under it stays in
+ * the namespace, and a /proc or /sys there would entitle a user namespace inside the container to new ones without masks: they go, or
+ * are covered where they are locked.
+ */
+static int move_over(const struct rootfs_plan *p, struct child_note *note)
+{
+        static const struct rootfs_param params[] = {{"mode", "0555"}, {"nr_inodes", "1"}};
         int r;
 
+        for (size_t i = 0; i < p->n_reveal; i++) {
+                int tree;
+
+                child_note_set(note, p->reveal[i]);
+                r = sys_umount(p->reveal[i], MNT_DETACH);
+                if (r == 0 || r == -ENOENT)
+                        continue;
+                tree = rootfs_fs_mount("tmpfs", NULL, params, 2, MOUNT_ATTR_RDONLY, note);
+                if (tree < 0)
+                        return tree;
+                r = sys_move_mount(tree, "", AT_FDCWD, p->reveal[i], MOVE_MOUNT_F_EMPTY_PATH);
+                (void)sys_close(tree);
+                if (r < 0)
+                        return r;
+        }
         child_note_set(note, "/");
+        return sys_move_mount(p->root_fd, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+}
+
+int rootfs_child_pivot(const struct rootfs_plan *p, struct child_note *note)
+{
+        int r = 0;
+
+        child_note_set(note, "/");
+        if (p->no_pivot)
+                r = move_over(p, note);
+        if (r < 0)
+                return r;
         if (fchdir(p->root_fd) < 0)
                 return -errno;
-        /* With both names the same, the old root ends up stacked on the new one, and needs no directory in the image. */
-        r = sys_pivot_root(".", ".");
+        /* No boundary, and not meant as one: whoever asks for this goes without. */
+        if (p->no_pivot || p->root == ROOTFS_ROOT_CHROOT)
+                r = chroot(".") < 0 ? -errno : 0;
+        else
+                r = pivot();
         if (r < 0)
                 return r;
-        r = sys_umount(".", MNT_DETACH);
-        if (r < 0)
-                return r;
-        return chdir("/") < 0 ? -errno : 0;
+        if (chdir("/") < 0)
+                return -errno;
+        /* Not earlier: of a root that is shared the kernel makes no new root. */
+        return p->propagation ? sys_mount(NULL, "/", NULL, p->propagation, NULL) : 0;
 }

@@ -67,7 +67,8 @@ static int open_targets(const struct rootfs_plan *p, struct child_note *note)
 int rootfs_child_secrets(const struct rootfs_plan *p, struct child_note *note)
 {
         static const struct rootfs_param params[] = {{"mode", "0700"}};
-        int home = rootfs_fs_mount("tmpfs", params, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, note),
+        int home = rootfs_fs_mount("tmpfs", NULL, params, 1, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV,
+                                   note),
             r;
 
         if (home < 0)

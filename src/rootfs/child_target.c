@@ -133,6 +133,42 @@ int rootfs_target(int root, const char *path, bool directory, bool no_links)
         return target_make_file(root, path);
 }
 
+int rootfs_target_parent(int root, const char *path, char *name)
+{
+        char parent[PATH_MAX];
+        size_t dir = target_parent_len(path), len = strlen(path);
+
+        if (path[0] != '/' || len - dir - 1 == 0 || len >= sizeof(parent))
+                return -EINVAL;
+        if (len - dir - 1 > NAME_MAX)
+                return -ENAMETOOLONG;
+        memcpy(parent, path, dir);
+        parent[dir] = '\0';
+        memcpy(name, path + dir + 1, len - dir);
+        return path_mkdir_in_root_raw(root, dir > 0 ? parent : "/", 0755);
+}
+
+/* A link there stays one, and nothing is made behind it. */
+static int target_nofollow(int root, const char *path, bool directory)
+{
+        char name[NAME_MAX + 1];
+        int parent = rootfs_target_parent(root, path, name), fd;
+
+        if (parent < 0)
+                return parent;
+        fd = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+        fd = fd < 0 ? -errno : fd;
+        (void)sys_close(parent);
+        return fd == -ENOENT ? rootfs_target(root, path, directory, false) : fd;
+}
+
+int rootfs_op_target(const struct rootfs_plan *p, const struct rootfs_op *op, bool directory)
+{
+        if (op->target_nofollow)
+                return target_nofollow(p->root_fd, op->target, directory);
+        return rootfs_target(p->root_fd, op->target, directory, op->no_links);
+}
+
 int rootfs_attach(int tree, int target)
 {
         struct stat from, to;

@@ -94,7 +94,7 @@ static int fuse_child_mount(int connection, struct child_note *note)
             {"group_id", "0"}, {"default_permissions", NULL}, {"allow_other", NULL},
         };
 
-        return rootfs_fs_mount("fuse", params, ARRAY_SIZE(params), 0, note);
+        return rootfs_fs_mount("fuse", NULL, params, ARRAY_SIZE(params), 0, note);
 }
 
 static NORETURN void fuse_child(const struct fuse_helper *h, pid_t parent)

@@ -4,90 +4,103 @@
 #include "base/alloc.h"
 #include "base/err.h"
 #include "base/str.h"
+#include "spec/mount_option.h"
 #include "spec/spec.h"
 
 #include <linux/mount.h>
 #include <string.h>
-#include <sys/mount.h>
 
-enum option_what { OPT_SET, OPT_CLEAR, OPT_PROPAGATION, OPT_BIND, OPT_COPY_UP, OPT_NOTHING };
-
-static const struct mount_option {
-        const char *name;
-        enum option_what what;
-        bool recursive;
-        uint64_t value;
-} mount_options[] = {
-    {"ro", OPT_SET, false, MOUNT_ATTR_RDONLY},
-    {"rro", OPT_SET, true, MOUNT_ATTR_RDONLY},
-    {"rw", OPT_CLEAR, false, MOUNT_ATTR_RDONLY},
-    {"nosuid", OPT_SET, false, MOUNT_ATTR_NOSUID},
-    {"rnosuid", OPT_SET, true, MOUNT_ATTR_NOSUID},
-    {"suid", OPT_CLEAR, false, MOUNT_ATTR_NOSUID},
-    {"nodev", OPT_SET, false, MOUNT_ATTR_NODEV},
-    {"rnodev", OPT_SET, true, MOUNT_ATTR_NODEV},
-    {"dev", OPT_CLEAR, false, MOUNT_ATTR_NODEV},
-    {"noexec", OPT_SET, false, MOUNT_ATTR_NOEXEC},
-    {"rnoexec", OPT_SET, true, MOUNT_ATTR_NOEXEC},
-    {"exec", OPT_CLEAR, false, MOUNT_ATTR_NOEXEC},
-    {"noatime", OPT_SET, false, MOUNT_ATTR_NOATIME},
-    {"strictatime", OPT_SET, false, MOUNT_ATTR_STRICTATIME},
-    {"nodiratime", OPT_SET, false, MOUNT_ATTR_NODIRATIME},
-    {"nosymfollow", OPT_SET, false, MOUNT_ATTR_NOSYMFOLLOW},
-    {"private", OPT_PROPAGATION, false, MS_PRIVATE},
-    {"rprivate", OPT_PROPAGATION, true, MS_PRIVATE},
-    {"slave", OPT_PROPAGATION, false, MS_SLAVE},
-    {"rslave", OPT_PROPAGATION, true, MS_SLAVE},
-    {"shared", OPT_PROPAGATION, false, MS_SHARED},
-    {"rshared", OPT_PROPAGATION, true, MS_SHARED},
-    {"unbindable", OPT_PROPAGATION, false, MS_UNBINDABLE},
-    {"runbindable", OPT_PROPAGATION, true, MS_UNBINDABLE},
-    {"bind", OPT_BIND, false, 0},
-    {"rbind", OPT_BIND, true, 0},
-    {"tmpcopyup", OPT_COPY_UP, false, 0},
-    /* What every mount has anyway. */
-    {"defaults", OPT_NOTHING, false, 0},
-    {"relatime", OPT_NOTHING, false, 0},
-    {"atime", OPT_NOTHING, false, 0},
-    {"diratime", OPT_NOTHING, false, 0},
-    {"symfollow", OPT_NOTHING, false, 0},
-    {"rrw", OPT_NOTHING, false, 0},
-    {"async", OPT_NOTHING, false, 0},
-    {"nomand", OPT_NOTHING, false, 0},
-};
-
-static const struct mount_option *option_find(const char *name)
+/* A flag is set, cleared, or left as it comes: the last word about it counts. */
+static void set_flags(struct rootfs_op *op, bool below, uint64_t set, uint64_t clear)
 {
-        for (size_t i = 0; i < ARRAY_SIZE(mount_options); i++) {
-                if (strcmp(mount_options[i].name, name) == 0)
-                        return &mount_options[i];
-        }
-        return NULL;
+        uint64_t *to = below ? &op->attrs_below : &op->attrs;
+        uint64_t *from = below ? &op->clear_below : &op->clear;
+
+        *to = (*to & ~clear) | set;
+        *from = (*from & ~set) | clear;
 }
 
-static void option_apply(const struct mount_option *o, struct rootfs_op *op, bool *bind)
+/* A time policy is a field, not a bit: the kernel wants it cleared before it is set. */
+static void set_atime(struct rootfs_op *op, bool below, uint64_t value)
 {
-        switch (o->what) {
-        case OPT_SET:
-                op->attrs |= o->value;
-                op->attrs_recursive = op->attrs_recursive || o->recursive;
+        set_flags(op, below, 0, MOUNT_ATTR__ATIME);
+        *(below ? &op->attrs_below : &op->attrs) |= value;
+}
+
+/* What a bundle may ask for, and Kelp's own command line may not. */
+static bool is_foreign(const struct mount_option *o)
+{
+        switch (o->effect) {
+        case MOUNT_OPTION_REMOUNT:
+        case MOUNT_OPTION_IDMAP:
+        case MOUNT_OPTION_COPY_SYMLINK:
+        case MOUNT_OPTION_SOURCE_NOFOLLOW:
+        case MOUNT_OPTION_TARGET_NOFOLLOW:
+        case MOUNT_OPTION_SUPER_SET:
+                return true;
+        case MOUNT_OPTION_CLEAR:
+                return o->recursive && o->value != MOUNT_ATTR_RDONLY;
+        case MOUNT_OPTION_SET:
+        case MOUNT_OPTION_ATIME:
+        case MOUNT_OPTION_PROPAGATION:
+        case MOUNT_OPTION_BIND:
+        case MOUNT_OPTION_SUPER_CLEAR:
+        case MOUNT_OPTION_COPY_UP:
+        case MOUNT_OPTION_NOTHING:
                 break;
-        case OPT_CLEAR:
-                /* Only takes back what stood further left: what the host's mount has is locked, and stays. */
-                op->attrs &= ~o->value;
+        }
+        return false;
+}
+
+static void option_apply(const struct mount_option *o, const char *text, bool below,
+                         struct rootfs_op *op, struct mount_options *ret)
+{
+        switch (o->effect) {
+        case MOUNT_OPTION_SET:
+                set_flags(op, below, o->value, 0);
                 break;
-        case OPT_PROPAGATION:
+        case MOUNT_OPTION_CLEAR:
+                set_flags(op, below, 0, o->value);
+                break;
+        case MOUNT_OPTION_ATIME:
+                set_atime(op, below, o->value);
+                break;
+        case MOUNT_OPTION_PROPAGATION:
                 op->propagation = o->value;
                 op->propagation_recursive = o->recursive;
                 break;
-        case OPT_BIND:
-                *bind = true;
+        case MOUNT_OPTION_BIND:
+                ret->bind = true;
                 op->recursive = op->recursive || o->recursive;
                 break;
-        case OPT_COPY_UP:
+        case MOUNT_OPTION_REMOUNT:
+                ret->remount = true;
+                break;
+        case MOUNT_OPTION_SUPER_SET:
+                ret->super |= o->value;
+                break;
+        case MOUNT_OPTION_SUPER_CLEAR:
+                ret->super &= ~o->value;
+                break;
+        case MOUNT_OPTION_COPY_UP:
                 op->copy_up = true;
                 break;
-        case OPT_NOTHING:
+        case MOUNT_OPTION_IDMAP:
+                ret->idmap = true;
+                ret->idmap_recursive = ret->idmap_recursive || o->recursive;
+                if (strchr(text, '='))
+                        ret->idmap_text = strchr(text, '=') + 1;
+                break;
+        case MOUNT_OPTION_COPY_SYMLINK:
+                ret->copy_symlink = true;
+                break;
+        case MOUNT_OPTION_SOURCE_NOFOLLOW:
+                op->source_nofollow = true;
+                break;
+        case MOUNT_OPTION_TARGET_NOFOLLOW:
+                op->target_nofollow = true;
+                break;
+        case MOUNT_OPTION_NOTHING:
                 break;
         }
 }
@@ -110,26 +123,42 @@ static void option_add_param(const char *text, struct rootfs_op *op, struct strv
         op->params = params;
 }
 
-int mount_options_parse(const struct spec_mount *m, struct rootfs_op *op, struct strv *strings,
-                        bool *ret_bind, struct err **reterr)
+/* What the host's mount has is locked, and stays; "rro" of Kelp's own options speaks for the others as well. */
+static void settle_own(struct rootfs_op *op, bool recursive)
 {
-        bool bind = false;
+        op->clear = op->attrs & MOUNT_ATTR__ATIME ? MOUNT_ATTR__ATIME : 0;
+        if (!recursive)
+                return;
+        op->attrs_below = op->attrs;
+        op->clear_below = op->clear;
+}
 
+int mount_options_parse(const struct spec_mount *m, bool oci, struct rootfs_op *op,
+                        struct strv *strings, struct mount_options *ret, struct err **reterr)
+{
+        const char *type = m->type ? m->type : "";
+        bool recursive = false;
+
+        *ret = (struct mount_options){0};
         for (size_t i = 0; i < m->options.n; i++) {
-                const struct mount_option *o = option_find(m->options.v[i]);
+                const char *text = m->options.v[i];
+                const struct mount_option *o = mount_option_find(text);
 
-                if (o)
-                        option_apply(o, op, &bind);
-                else
-                        option_add_param(m->options.v[i], op, strings);
+                if (o && (oci || !is_foreign(o)))
+                        option_apply(o, text, oci && o->recursive, op, ret);
+                else if (*text)
+                        option_add_param(text, op, strings);
+                recursive = recursive || (o && o->recursive && o->effect == MOUNT_OPTION_SET);
         }
-        bind = bind || strcmp(m->type, "bind") == 0;
-        if (bind && op->n_params > 0)
+        if (!oci)
+                settle_own(op, recursive);
+        ret->bind = ret->bind || strcmp(type, "bind") == 0;
+        /* Of a bundle: they go to the file system, which is mounted already and looks at none, as with mount(2). */
+        if (ret->bind && op->n_params > 0 && !oci)
                 return err_new(reterr, ERR_USAGE, "mount '%s': unknown option '%s'", m->destination,
                                op->params[0].key);
-        if (op->copy_up && (bind || strcmp(m->type, "tmpfs") != 0))
+        if (op->copy_up && (ret->bind || strcmp(type, "tmpfs") != 0))
                 return err_new(reterr, ERR_USAGE, "mount '%s': tmpcopyup is for tmpfs only",
                                m->destination);
-        *ret_bind = bind;
         return 0;
 }

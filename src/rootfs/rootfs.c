@@ -11,6 +11,7 @@
 #include "idmap/idmap.h"
 #include "rootfs/fuse.h"
 #include "rootfs/mount_options.h"
+#include "rootfs/plan_internal.h"
 #include "spec/spec.h"
 
 #include <dirent.h>
@@ -27,30 +28,18 @@
 #define ROOTFS_SPARE_FDS                                                                           \
         64 /* standard streams, sockets, file-system contexts … of the launcher itself */
 
-struct rootfs {
-        struct rootfs_plan plan;
-        const struct spec *spec;
-        struct rootfs_op *ops;
-        struct strv strings; /* everything the plan points to and that is not the spec's */
-        const char **layers;
-        struct rootfs_param *sysctls;
-        struct rootfs_secret *secrets;
-        int *trees, *layer_fds, *secret_fds, *secret_targets;
-};
-
 struct rootfs_plan *rootfs_child_plan(struct rootfs *r)
 {
         return &r->plan;
 }
 
-static const char *rootfs_keep(struct rootfs *r, char *s)
+const char *rootfs_keep(struct rootfs *r, char *s)
 {
         strv_add_take(&r->strings, s);
         return s;
 }
 
-/* A namespace that the container's user namespace owns, so that the kernel lets us mount its file system. */
-static bool ns_is_owned(const struct spec *s, enum spec_ns ns)
+bool rootfs_ns_is_owned(const struct spec *s, int ns)
 {
         const struct spec_namespace *user = &s->ns[SPEC_NS_USER];
 
@@ -80,8 +69,8 @@ static void op_use_host(struct rootfs_op *op, const char *source, bool readonly)
         op->propagation = MS_PRIVATE;
         op->propagation_recursive = true;
         /* The host's mounts have their own, locked flags; only read-only is added, and to all of them. */
-        op->attrs = readonly ? MOUNT_ATTR_RDONLY : 0;
-        op->attrs_recursive = true;
+        op->attrs = op->attrs_below = readonly ? MOUNT_ATTR_RDONLY : 0;
+        op->clear = op->clear_below = 0;
 }
 
 static int op_proc(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
@@ -94,7 +83,7 @@ static int op_proc(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
                 op_use_host(op, "/proc", !s->privileged);
                 return 0;
         }
-        if (ns_is_owned(s, SPEC_NS_PID))
+        if (rootfs_ns_is_owned(s, SPEC_NS_PID))
                 return 0;
         (void)err_new(
             reterr, ERR_UNSUPPORTED,
@@ -106,7 +95,7 @@ static int op_proc(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
 static int op_sysfs(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
 {
         (void)reterr;
-        if (!ns_is_owned(r->spec, SPEC_NS_NET))
+        if (!rootfs_ns_is_owned(r->spec, SPEC_NS_NET))
                 op_use_host(op, "/sys", true);
         return 0;
 }
@@ -116,7 +105,7 @@ static int op_cgroup(struct rootfs *r, struct rootfs_op *op, struct err **reterr
         (void)reterr;
         op->fs = "cgroup2";
         op->or_empty = true;
-        if (!ns_is_owned(r->spec, SPEC_NS_CGROUP)) {
+        if (!rootfs_ns_is_owned(r->spec, SPEC_NS_CGROUP)) {
                 op_use_host(op, "/sys/fs/cgroup", true);
                 op->or_skip = true;
         }
@@ -178,7 +167,7 @@ static int op_ramfs(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
         return 0;
 }
 
-static int op_devpts(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
+int rootfs_devpts(struct rootfs *r, struct rootfs_op *op, struct err **reterr)
 {
         struct rootfs_param *params = (struct rootfs_param *)op->params;
         bool mapped;
@@ -204,9 +193,9 @@ static const struct {
         int (*prepare)(struct rootfs *, struct rootfs_op *, struct err **);
         bool no_links;
 } fs_types[] = {
-    {"proc", op_proc, true},      {"sysfs", op_sysfs, true},   {"tmpfs", op_tmpfs, false},
-    {"devpts", op_devpts, true},  {"mqueue", op_mqueue, true}, {"cgroup", op_cgroup, true},
-    {"cgroup2", op_cgroup, true}, {"ramfs", op_ramfs, false},
+    {"proc", op_proc, true},         {"sysfs", op_sysfs, true},   {"tmpfs", op_tmpfs, false},
+    {"devpts", rootfs_devpts, true}, {"mqueue", op_mqueue, true}, {"cgroup", op_cgroup, true},
+    {"cgroup2", op_cgroup, true},    {"ramfs", op_ramfs, false},
 };
 
 static int rootfs_op_fs(struct rootfs *r, const struct spec_mount *m, struct rootfs_op *op,
@@ -305,23 +294,35 @@ static int rootfs_op_overlay(struct rootfs *r, const struct spec_mount *m, struc
         return 0;
 }
 
+/* A relative one, which old bundles have, begins at the container's root. */
+static const char *oci_target(struct rootfs *r, const char *destination)
+{
+        AUTO_FREE char *absolute = xasprintf("/%s", destination);
+
+        return rootfs_keep(r, path_clean(absolute));
+}
+
 static int rootfs_add_mount(struct rootfs *r, const struct spec_mount *m, struct err **reterr)
 {
+        struct mount_options options;
         struct rootfs_op *op;
-        bool bind;
         int ret;
 
-        if (!m->destination || m->destination[0] != '/')
+        if (!m->destination || (m->destination[0] != '/' && !r->spec->oci))
                 return err_new(reterr, ERR_USAGE, "mount '%s': the destination is not absolute",
                                m->destination ? m->destination : "");
         op = rootfs_add_op(r);
-        op->target = m->destination;
-        ret = mount_options_parse(m, op, &r->strings, &bind, reterr);
+        op->target = r->spec->oci ? oci_target(r, m->destination) : m->destination;
+        ret = mount_options_parse(m, r->spec->oci, op, &r->strings, &options, reterr);
         if (ret < 0)
                 return ret;
-        if (!bind && strcmp(m->type, "overlay") == 0)
+        if (r->spec->oci)
+                return rootfs_oci_mount(r, m, &options, op, reterr);
+        if (options.bind)
+                return rootfs_op_bind(m, op, reterr);
+        if (strcmp(m->type, "overlay") == 0)
                 return rootfs_op_overlay(r, m, op, reterr);
-        return bind ? rootfs_op_bind(m, op, reterr) : rootfs_op_fs(r, m, op, reterr);
+        return rootfs_op_fs(r, m, op, reterr);
 }
 
 static void rootfs_add_device(struct rootfs *r, const char *source, const char *target)
@@ -464,7 +465,7 @@ static int rootfs_plan_root(struct rootfs *r, struct err **reterr)
                 p->root = ROOTFS_ROOT_BIND;
                 p->bind = s->root_path;
                 p->bind_recursive = true;
-                return 0;
+                return s->oci ? rootfs_oci_root(r, reterr) : 0;
         }
         if (strcmp(driver, "copy") == 0) {
                 /* The writable layer is a whole copy already: nothing is stacked. */
@@ -591,6 +592,16 @@ static void rootfs_plan_secrets(struct rootfs *r)
 
 /* ---- all ---- */
 
+static void rootfs_plan_prepared(struct rootfs *r)
+{
+        for (size_t i = 0; i < r->plan.n_ops; i++) {
+                if (!r->ops[i].prepared)
+                        continue;
+                r->trees[i] = r->prepared[i];
+                r->plan.kept[r->plan.n_kept++] = &r->trees[i];
+        }
+}
+
 static void rootfs_plan_fds(struct rootfs *r)
 {
         struct rootfs_plan *p = &r->plan;
@@ -603,6 +614,7 @@ static void rootfs_plan_fds(struct rootfs *r)
         r->layer_fds = xcalloc(p->n_layers + 1, sizeof(*r->layer_fds));
         for (size_t i = 0; i <= p->n_ops; i++)
                 r->trees[i] = -EBADF;
+        rootfs_plan_prepared(r);
         for (size_t i = 0; i <= p->n_layers; i++)
                 r->layer_fds[i] = -EBADF;
         p->ops = r->ops;
@@ -610,11 +622,33 @@ static void rootfs_plan_fds(struct rootfs *r)
         p->layer_fds = r->layer_fds;
         p->upper_fd = p->work_fd = p->attach_fd = p->root_fd = p->proc_fd = p->pts_fd = -EBADF;
         if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-                p->raise_nofile =
-                    p->n_layers + p->n_ops + p->n_secrets + lowers + ROOTFS_SPARE_FDS >
-                    limit.rlim_cur;
+                p->raise_nofile = p->n_layers + p->n_ops + p->n_secrets + p->n_devices + lowers +
+                                      ROOTFS_SPARE_FDS >
+                                  limit.rlim_cur;
                 p->soft_nofile = limit.rlim_cur;
         }
+}
+
+static void rootfs_alloc_prepared(struct rootfs *r)
+{
+        if (!r->spec->oci)
+                return;
+        r->prepared = xcalloc(r->spec->n_mounts + 1, sizeof(*r->prepared));
+        for (size_t i = 0; i <= r->spec->n_mounts; i++)
+                r->prepared[i] = -EBADF;
+}
+
+static int rootfs_plan_devices(struct rootfs *r, struct err **reterr)
+{
+        const struct spec *s = r->spec;
+
+        if (s->oci)
+                return rootfs_has_mounts(s) ? rootfs_oci_devices(r, reterr) : 0;
+        if (s->privileged)
+                rootfs_add_host_devices(r, "/dev", 0);
+        for (size_t i = 0; i < s->n_devices; i++)
+                rootfs_add_device(r, s->devices[i].host_path, s->devices[i].path);
+        return 0;
 }
 
 static int rootfs_build(struct rootfs *r, struct err **reterr)
@@ -626,16 +660,15 @@ static int rootfs_build(struct rootfs *r, struct err **reterr)
         ret = rootfs_plan_root(r, reterr);
         if (ret < 0)
                 return ret;
+        rootfs_alloc_prepared(r);
         for (size_t i = 0; i < s->n_mounts; i++) {
                 ret = rootfs_add_mount(r, &s->mounts[i], reterr);
                 if (ret < 0)
                         return ret;
         }
-        if (s->privileged)
-                rootfs_add_host_devices(r, "/dev", 0);
-        for (size_t i = 0; i < s->n_devices; i++)
-                rootfs_add_device(r, s->devices[i].host_path, s->devices[i].path);
-        ret = rootfs_plan_sysctls(r, reterr);
+        ret = rootfs_plan_devices(r, reterr);
+        if (ret >= 0)
+                ret = rootfs_plan_sysctls(r, reterr);
         if (ret < 0)
                 return ret;
         rootfs_plan_secrets(r);
@@ -683,6 +716,12 @@ struct rootfs *rootfs_free(struct rootfs *r)
                 return NULL;
         for (size_t i = 0; i < r->plan.n_ops; i++)
                 rootfs_op_release(&r->ops[i]);
+        for (size_t i = 0; r->prepared && i <= r->spec->n_mounts; i++)
+                (void)fd_close(r->prepared[i]);
+        rootfs_oci_cgroup_free(r);
+        free(r->prepared);
+        free(r->devices);
+        free(r->device_trees);
         free(r->ops);
         free(r->layers);
         free(r->sysctls);

@@ -20,7 +20,7 @@ CALLS = [
     ("dup dup2", [], "loses close-on-exec: use fd_dup, or dup3 in a child"),
     ("realpath canonicalize_file_name", [], "races with whoever moves directories: use path_open_in_root"),
     ("basename dirname", [], "two versions, and one changes its argument: use path_last"),
-    ("chroot", [], "not a boundary: pivot_root"),
+    ("chroot", ["src/rootfs/child_root.c"], "not a boundary: pivot_root"),
     ("exit", MAINS, "only a main decides that the program is over; children end with _exit"),
     ("clone clone3 vfork", ["src/base/sys.c", "src/base/process_spawn.c"], "use process_spawn or sys_clone"),
     ("malloc calloc realloc strdup strndup asprintf vasprintf", ["src/base/alloc.c"], "use base/alloc.h, which does not return NULL"),

@@ -111,15 +111,21 @@ static struct spec *make_spec(const char *root)
         return s;
 }
 
-static void setup(struct fixture *f)
+static void setup_in(struct fixture *f, bool namespace)
 {
         (void)snprintf(f->root, sizeof(f->root), "/tmp/kelp-launch-XXXXXX");
         CHECK(mkdtemp(f->root) && chmod(f->root, 0755) == 0);
         copy_program(f->root);
-        enter_namespace();
+        if (namespace)
+                enter_namespace();
         f->cache_fd = open(f->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         CHECK(f->cache_fd >= 0);
         f->spec = make_spec(f->root);
+}
+
+static void setup(struct fixture *f)
+{
+        setup_in(f, true);
 }
 
 static void remove_all(const char *path)
@@ -342,6 +348,83 @@ static int run_words(void *arg)
 static void test_words(void **state)
 {
         assert_int_equal(unit_fork(run_words, NULL, 1), 0);
+}
+
+/* ---- a bundle ---- */
+
+/* The namespaces and mounts of a bundle instead of Kelp's own. */
+static void make_bundle_root(struct fixture *f, bool namespace)
+{
+        struct spec *s = f->spec;
+
+        s->oci = true;
+        s->bundle = xstrdup(f->root);
+        s->ns[SPEC_NS_USER].enabled = namespace;
+        if (!namespace) {
+                id_map_release(&s->uid_map);
+                id_map_release(&s->gid_map);
+                s->rootless_one_id = false;
+        }
+        (void)spec_add_mount(s, "/t", "tmpfs", "tmpfs", "noexec,nosuid,size=1m,noatime");
+        (void)spec_add_mount(s, "/t/b", "bind", "bin", "bind,ro,nodev,nosymfollow");
+        (void)spec_add_mount(s, "/t", "none", NULL, "remount,nodev");
+        (void)spec_add_mount(s, "relative", "none", "bin", "rbind,rro,rprivate");
+}
+
+static void check_bundle_root(struct fixture *f)
+{
+        char *text = output(f, "/bin/probe read /proc/self/mountinfo", 0);
+
+        CHECK(strstr(text, " /t rw,nosuid,nodev,noexec,noatime"));
+        CHECK(strstr(text, " /t/b ro,") && strstr(text, ",nosymfollow "));
+        CHECK(strstr(text, " /relative ro,"));
+        CHECK(strstr(text, " /sys ro,nosuid,nodev,noexec"));
+        CHECK(strstr(text, " /proc/timer_list "));
+        free(text);
+        text = output(f, "/bin/probe seq stat /dev/null /dev/tty -- readlink /dev/ptmx", 0);
+        CHECK(strstr(text, "1:3") && strstr(text, "5:0") && strstr(text, "pts/ptmx"));
+        free(text);
+}
+
+static int run_bundle_root(void *arg)
+{
+        bool namespace = *(const bool *)arg;
+        struct fixture f;
+        struct spec_device *d;
+        char *text;
+
+        setup_in(&f, namespace);
+        make_bundle_root(&f, namespace);
+        check_bundle_root(&f);
+        /* Once more on what the first run has made in the root. */
+        check_bundle_root(&f);
+        f.spec->devices = d = xcalloc(1, sizeof(*f.spec->devices));
+        f.spec->n_devices = 1;
+        *d =
+            (struct spec_device){.path = xstrdup("/dev/full"), .type = 'c', .major = 1, .minor = 5};
+        if (namespace) {
+                fails_with(&f, ERR_INVALID, "c 1:5 was asked for, the host's is c 1:7");
+        } else {
+                text = output(&f, "/bin/probe stat /dev/full", 0);
+                CHECK(strstr(text, "1:5"));
+                free(text);
+        }
+        d->minor = 7;
+        (void)spec_add_mount(f.spec, "/nosuch", "none", NULL, "remount,ro");
+        fails_with(&f, ERR_SYS, "mount '/nosuch'");
+        spec_remove_mount(f.spec, "/nosuch");
+        f.spec->ns[SPEC_NS_MOUNT].enabled = false;
+        fails_with(&f, ERR_UNSUPPORTED, "'mounts' without a mount namespace");
+        return teardown(&f);
+}
+
+static void test_bundle_root(void **state)
+{
+        const bool namespace = true, none = false;
+
+        assert_int_equal(unit_fork(run_bundle_root, (void *)&namespace, 1), 0);
+        if (geteuid() == 0)
+                assert_int_equal(unit_fork(run_bundle_root, (void *)&none, 0), 0);
 }
 
 /* ---- a further process ---- */
@@ -769,7 +852,7 @@ int main(void)
             cmocka_unit_test(test_orphan),        cmocka_unit_test(test_hooks),
             cmocka_unit_test(test_hook_failures), cmocka_unit_test(test_own_hooks),
             cmocka_unit_test(test_bundle),        cmocka_unit_test(test_refused),
-            cmocka_unit_test(test_without_root),
+            cmocka_unit_test(test_without_root),  cmocka_unit_test(test_bundle_root),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
