@@ -6,7 +6,7 @@
  * of the container runs outside of its limits. Nothing needs to be undone by the child. kill -9 of the maker at any point leaves
  * an empty directory, which the next create of the same path uses as it is: only a cgroup with processes in it is somebody's.
  */
-#include "cgroup/cgroup_internal.h"
+#include "cgroup/cgroup.h"
 
 #include "base/err.h"
 #include "base/fd.h"
@@ -14,6 +14,7 @@
 #include "base/parse.h"
 #include "base/path.h"
 #include "base/str.h"
+#include "cgroup/cgroup_internal.h"
 #include "spec/resources.h"
 
 #include <assert.h>
@@ -23,7 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+#define DIR_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW)
 
 static const char *const manager_names[] = {
     [CGROUP_CGROUPFS] = "cgroupfs",
@@ -53,7 +54,7 @@ struct cgroup *cgroup_new_take(struct cgroup_mount *mount, const char *path)
         cg->mount = *mount;
         *mount = (struct cgroup_mount){.fd = -EBADF};
         cg->path = xstrdup(path);
-        cg->fd = openat(cg->mount.fd, path[1] ? path + 1 : ".", DIR_FLAGS);
+        cg->fd = openat(cg->mount.fd, path[1] ? path + 1 : ".", DIR_FLAGS | O_CLOEXEC);
         return cg;
 }
 
@@ -122,7 +123,7 @@ static int make_directories(const struct cgroup_mount *m, const char *path, size
 
                 if (r == -EEXIST)
                         *ret_there = i + 1;
-                next = r == 0 || r == -EEXIST ? openat(fd, names.v[i], DIR_FLAGS) : r;
+                next = r == 0 || r == -EEXIST ? openat(fd, names.v[i], DIR_FLAGS | O_CLOEXEC) : r;
                 if (next < 0)
                         return err_sys(reterr, r == 0 || r == -EEXIST ? errno : -r,
                                        "make cgroup '%s'", path);
@@ -214,8 +215,8 @@ static int explain(const struct cgroup_opts *o, int r, struct err **reterr)
 {
         if (r == -EACCES || r == -EPERM || r == -EROFS)
                 return err_hint(reterr, r,
-                                "no cgroup is delegated to us there: use --systemd-cgroup, or "
-                                "--cgroup-manager disabled without limits");
+                                "no cgroup is delegated to us there: use "
+                                "--cgroup-manager disabled, without limits");
         return r;
 }
 
@@ -236,6 +237,11 @@ int cgroup_create(const struct cgroup_opts *o, struct cgroup **ret, struct strv 
                 return err_hint(reterr, r, "%s",
                                 o->path ? "leave out --cgroup-manager disabled"
                                         : "give linux.cgroupsPath, or leave linux.resources out");
+        }
+        if (o->manager == CGROUP_SYSTEMD) {
+                r = err_new(reterr, ERR_UNSUPPORTED,
+                            "cgroup '%s': scopes of systemd cannot be made yet", o->path);
+                return err_hint(reterr, r, "use --cgroup-manager cgroupfs, or disabled");
         }
         r = cgroup_mount_open(&m, &e);
         if (r == 0)
@@ -262,7 +268,7 @@ int cgroup_attach(struct cgroup *cg, pid_t pid, struct err **reterr)
                             cg->path);
                 return err_hint(reterr, r,
                                 "a process can be moved only by who may write the cgroup above "
-                                "both places: use --systemd-cgroup");
+                                "both places");
         }
         return 0;
 }

@@ -29,9 +29,8 @@ int cgroup_manager_from_name(const char *name); /* -EINVAL */
 
 struct cgroup_opts {
         enum cgroup_manager manager;
-        const char *
-            path; /* cgroupsPath: "/a/b", "a/b" (below ours), systemd: "slice:prefix:name"; NULL: no cgroup */
-        const char *id;                         /* of the container, for messages */
+        const char *path; /* cgroupsPath: "/a/b", "a/b" (below ours), NULL: no cgroup */
+        const char *id;   /* of the container, for messages */
         const struct spec_resources *resources; /* NULL: none */
         /* That we may not make one is no failure as long as nothing is limited (runtimes of ordinary users). */
         bool lenient;

@@ -67,9 +67,7 @@ static int missing(const struct enable *e, const char *controller, struct err **
                             "controller '%s' cannot be enabled in cgroup '%s': it has processes of "
                             "its own",
                             controller, at);
-                return err_hint(reterr, r,
-                                "choose a cgroup beside it, or use systemd: "
-                                "--systemd-cgroup");
+                return err_hint(reterr, r, "choose a cgroup that is not below one with processes");
         }
         if (e->errnum == EACCES || e->errnum == EPERM || e->errnum == EROFS) {
                 r = err_new(

@@ -270,6 +270,8 @@ static void test_none(void **state)
         res->pids_limit = 5;
         assert_failed(cgroup_create(&o, &cg, NULL, &e), e, ERR_UNSUPPORTED, "cgroupsPath");
         o.path = "/x";
+        o.manager = CGROUP_SYSTEMD; /* refused, not taken for a path */
+        assert_failed(cgroup_create(&o, &cg, NULL, &e), e, ERR_UNSUPPORTED, "systemd");
         o.manager = CGROUP_DISABLED;
         assert_failed(cgroup_create(&o, &cg, NULL, &e), e, ERR_UNSUPPORTED, "disabled");
 }
