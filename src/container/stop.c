@@ -32,6 +32,8 @@
 
 #define DEFAULT_STOP_TIMEOUT 10
 #define LOOK_PAUSE_NS        2000000L
+#define LOOK_FIRST_NS        100000L
+#define LOOK_LAST_NS         10000000L
 
 static int not_running(const struct container *c, struct err **reterr)
 {
@@ -164,17 +166,6 @@ int container_kill(const struct dirs *d, struct container *c, int sig, struct er
 
 /* ---- wait ---- */
 
-/* Waits until the monitor is through with it. 1 and the record from the lock file, 0 when the record is elsewhere. */
-static int wait_for_lock(int lock_fd, struct exit_record *ret, struct err **reterr)
-{
-        while (flock(lock_fd, LOCK_SH) < 0) {
-                if (errno != EINTR)
-                        return err_sys(reterr, errno, "wait for the container");
-        }
-        (void)flock(lock_fd, LOCK_UN);
-        return exit_record_read_lock(lock_fd, ret, reterr);
-}
-
 static int open_lock(const struct dirs *d, struct container *c, struct err **reterr)
 {
         int dir = container_dir(d, c, reterr), fd;
@@ -202,6 +193,40 @@ static bool wait_for_death(int pidfd, int64_t seconds)
                 if (r < 0 && errno != EINTR)
                         return false;
         }
+}
+
+/* Of a run that began later than the one that @c knows: somebody has started it again. */
+static bool was_started_again(const struct container *c)
+{
+        struct run_record now;
+
+        return run_record_read(c->dir_fd, &now, NULL) > 0 && now.started_ns != c->started_ns;
+}
+
+/*
+ * Waits until the monitor is through with this run. 1 and the record from the lock file, 0 when the record is elsewhere. The lock alone does not
+ * tell: the monitor of a next start may take it in the moment in which it is free, and keep it.
+ */
+static int wait_for_lock(struct container *c, int lock_fd, struct exit_record *ret,
+                         struct err **reterr)
+{
+        struct timespec pause = {.tv_nsec = LOOK_FIRST_NS};
+        bool up = container_is_up(c); /* else there is no run to compare with */
+        AUTO_CLOSE int pidfd = up ? process_open(&c->process, NULL) : -EBADF;
+
+        if (pidfd >= 0)
+                (void)wait_for_death(pidfd, INT32_MAX);
+        while (flock(lock_fd, up ? LOCK_SH | LOCK_NB : LOCK_SH) < 0) {
+                if (errno != EINTR && errno != EWOULDBLOCK)
+                        return err_sys(reterr, errno, "wait for the container");
+                if (up && was_started_again(c))
+                        return 0;
+                /* lint-allow: nanosleep: nothing tells of both, the lock's end and its next owner */
+                (void)nanosleep(&pause, NULL);
+                pause.tv_nsec = MIN(2 * pause.tv_nsec, LOOK_LAST_NS);
+        }
+        (void)flock(lock_fd, LOCK_UN);
+        return exit_record_read_lock(lock_fd, ret, reterr);
 }
 
 /*
@@ -251,7 +276,7 @@ int container_wait(const struct dirs *d, struct container *c, bool removed, stru
         lock = open_lock(d, c, reterr);
         if (lock < 0)
                 return lock;
-        r = wait_for_lock(lock, &rec, reterr);
+        r = wait_for_lock(c, lock, &rec, reterr);
         if (r < 0)
                 return r;
         code = rec.code;
@@ -299,7 +324,7 @@ int container_stop(const struct dirs *d, struct container *c, int signal, int64_
                 }
         }
         tell_monitor(c);
-        r = wait_for_lock(lock, &rec, reterr);
+        r = wait_for_lock(c, lock, &rec, reterr);
         exit_record_release(&rec);
         if (r >= 0)
                 container_event(d, c, "stop", NULL);

@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import tarfile
+import threading
 import time
 
 import pytest
@@ -203,6 +204,27 @@ def test_forced_removal_of_one_that_is_being_started(kelp, probe):
     assert rm.wait(20) == 0, rm.stderr.read()
     start.wait(20)
     kelp.fails("inspect", "--type", "container", name)
+
+
+def test_stop_beside_starts_comes_to_an_end(kelp, probe):
+    """The run that it has ended is over, also when the next one has the lock before it sees that."""
+    name, done = kelp.ok("run", "-d", probe, "pause"), threading.Event()
+
+    def keep_starting():
+        while not done.is_set():
+            kelp("start", name)  # may find the container ended at once, by the stop
+
+    starters = [threading.Thread(target=keep_starting) for _ in range(3)]
+    for thread in starters:
+        thread.start()
+    try:
+        for _ in range(40):
+            kelp.ok("stop", "-t", "0", name, timeout=10)
+    finally:
+        done.set()
+        for thread in starters:
+            thread.join()
+    kelp.ok("rm", "-f", name)
 
 
 def test_an_end_that_found_no_room_is_not_the_next_one(kelp, probe):

@@ -338,8 +338,8 @@ def test_killed_anywhere(world, fault_dir, point):
     reached = world.base / "reached"
     world.run("info", env={"KELP_FAULT_KILL": point, "KELP_FAULT_LOG": str(reached), "KELP_HOLDER_IDLE": "1"})
     wait_for(reached.exists, what=f"{point} is reached")
-    assert world.info()["tier"] == "full"
-    wait_for(lambda: world.holders() == [world.pid], what="one holder, and no other process")
+    # One at its end may still be found: it wrote that it came there before it was killed. Then the next command makes another.
+    wait_for(lambda: world.info()["tier"] == "full" and world.holders() == [world.pid], what="one holder, and no other process")
 
 
 # ---- records that lie --------------------------------------------------------------------------
