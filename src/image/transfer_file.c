@@ -24,9 +24,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define CHUNK      ((uint64_t)32 * 1024 * 1024) /* between two looks at whether we are to stop */
-#define KERNEL_MAX ((uint64_t)64 * 1024 * 1024) /* of a file of /proc, whose size nobody knows */
-#define TEMP_MAX   32
+#define CHUNK    ((uint64_t)32 * 1024 * 1024) /* between two looks at whether we are to stop */
+#define TEMP_MAX 32
 
 int transfer_fail(const struct transfer_item *i, int errnum, const char *doing, struct err **reterr)
 {
@@ -198,22 +197,6 @@ static uint64_t next_piece(int fd, uint64_t *at, uint64_t end)
         return MIN(end - *at, CHUNK);
 }
 
-static int copy_kernels(const struct transfer_item *i, int from, int to, struct err **reterr)
-{
-        char buf[65536];
-        uint64_t done = 0;
-        ssize_t n;
-
-        while (done < KERNEL_MAX && (n = read(from, buf, sizeof(buf))) != 0) {
-                int r = n < 0 ? -errno : io_write_full(to, buf, (size_t)n);
-
-                if (r < 0)
-                        return transfer_fail(i, -r, "copy", reterr);
-                done += (uint64_t)n;
-        }
-        return 0;
-}
-
 static int too_large(const struct transfer_item *i, uint64_t size, int errnum, struct err **reterr)
 {
         int r = err_sys(reterr, errnum, "'%s': make a file of %llu bytes", i->path,
@@ -242,8 +225,13 @@ static int copy_content(struct transfer *x, const struct transfer_item *i, int f
 {
         uint64_t end = (uint64_t)i->st.st_size, at = 0, n, before = x->bytes;
 
+        if (kernel_fs_makes_up(from, &i->st)) {
+                int64_t made = kernel_fs_copy(from, to);
+
+                return made < 0 ? transfer_fail(i, (int)-made, "copy", reterr) : 0;
+        }
         if (end == 0)
-                return kernel_fs_is(from) ? copy_kernels(i, from, to, reterr) : 0;
+                return 0;
         if (ioctl(to, FICLONE, from) == 0) {
                 x->bytes += end;
                 return 0;

@@ -8,6 +8,7 @@
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #include "base/path.h"
 #include "base/str.h"
 #include "idmap/idmap.h"
+#include "image/kernel_fs.h"
 #include "image/layer_internal.h"
 #include "image/tar.h"
 #include "image/tar_encode.h"
@@ -275,6 +277,26 @@ static void no_content(struct tree_stream *s)
 
 /* ---- entries: 0, or -errno; nothing in .head: it was left out ---- */
 
+/* An archive says first how long a file is, and the kernel's are as long as what is read of them. */
+static int take_made_up(int *fd, struct stat *st)
+{
+        AUTO_CLOSE int copy = -EBADF;
+        int64_t r;
+
+        if (!kernel_fs_makes_up(*fd, st))
+                return 0;
+        copy = memfd_create("kelp-file", MFD_CLOEXEC);
+        if (copy < 0)
+                return -errno;
+        r = kernel_fs_copy(*fd, copy);
+        if (r < 0)
+                return (int)r;
+        st->st_size = (off_t)r;
+        (void)fd_close(*fd);
+        *fd = TAKE_FD(copy);
+        return 0;
+}
+
 static int add_file(struct tree_stream *s, const struct walk_entry *e)
 {
         AUTO_CLOSE int fd = walk_open(e, O_RDONLY | O_NONBLOCK);
@@ -290,6 +312,9 @@ static int add_file(struct tree_stream *s, const struct walk_entry *e)
         /* What was looked at may have been replaced by something else. */
         if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
                 return 0;
+        r = take_made_up(&fd, &st);
+        if (r < 0)
+                return r;
         if (st.st_nlink > 1)
                 first = seen_before(s, &st, e->path);
         f = describe(s, e, &st, first ? '1' : '0');

@@ -381,6 +381,18 @@ def test_archive_out(kelp, busybox, driver):
     kelp.fails("cp", "c:/none", "-", code=125, match="no such file")
 
 
+@pytest.mark.parametrize("name", ["/proc/version", "/sys/kernel/mm/ksm/run", "/proc/filesystems"])
+def test_files_that_the_kernel_makes_up(kelp, busybox, name):
+    """Their size is said to be 0, or a page: what counts is what can be read."""
+    kelp.ok("run", "-d", "--name", "c", busybox, "sleep", "1000")
+    expected = kelp("exec", "c", "cat", name).out
+    assert expected
+    kelp.ok("cp", f"c:{name}", "copy")
+    assert (kelp.work / "copy").read_text() == expected
+    with tarfile.open(fileobj=io.BytesIO(out(kelp, f"c:{name}", "-"))) as tar:
+        assert tar.extractfile(tar.next()).read().decode() == expected
+
+
 def archive(*members):
     """A tar of (name, text, {attributes})."""
     buf = io.BytesIO()
