@@ -174,8 +174,8 @@ void probe_runtime_dir(struct cli *cli, struct probe_result *ret)
 
 void probe_programs(struct cli *cli, struct probe_result *ret)
 {
-        static const char *const programs[] = {"kelp-monitor", "kelp-image", "kelp-userns",
-                                               "kelp-init", "kelp-seccomp"};
+        static const char *const programs[] = {"kelp-monitor", "kelp-image",   "kelp-userns",
+                                               "kelp-init",    "kelp-changes", "kelp-seccomp"};
         AUTO_STRBUF missing = {0};
 
         for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {

@@ -208,6 +208,7 @@ int container_changes(const struct dirs *d, struct container *c, container_chang
                         r = err_sys(reterr, errno, "make room for the changes");
         }
         if (r >= 0) {
+                job.program = CHANGES_PROGRAM;
                 job.request = request;
                 job.out_fd = out;
                 r = image_job_run(d, &job, NULL, reterr);

@@ -43,8 +43,8 @@ static int spawn(const struct dirs *d, const struct image_job *job, int status, 
                  struct err **reterr)
 {
         AUTO_CLOSE int request = make_request(job->request, reterr);
-        AUTO_FREE char *path = process_helper_path(IMAGE_PROGRAM);
-        char program[] = IMAGE_PROGRAM;
+        AUTO_FREE char *path = process_helper_path(job->program);
+        AUTO_FREE char *program = xstrdup(job->program);
         AUTO_FREE char *verb = xstrdup(job->verb);
         char *argv[] = {program, verb, d->root, NULL};
         int fds[] = {job->in_fd, job->out_fd, STDERR_FILENO, status, request};
@@ -66,7 +66,7 @@ static int spawn(const struct dirs *d, const struct image_job *job, int status, 
 static int handle(const struct image_job *job, struct json_object *msg, struct json_object *results,
                   struct err **reterr)
 {
-        struct json_at root = json_root(msg, IMAGE_PROGRAM);
+        struct json_at root = json_root(msg, job->program);
         const char *event = NULL, *text = NULL;
         uint64_t done = 0, total = 0;
         int r;
@@ -100,20 +100,20 @@ static int handle(const struct image_job *job, struct json_object *msg, struct j
         return 0;
 }
 
-static int killed(int pidfd, struct err **reterr)
+static int killed(const struct image_job *job, int pidfd, struct err **reterr)
 {
         AUTO_ERR struct err *e = NULL;
         int code = process_wait(pidfd, &e), r;
 
         if (code > 128) {
-                r = err_new(reterr, ERR_REMOTE, IMAGE_PROGRAM " was killed by signal %d",
+                r = err_new(reterr, ERR_REMOTE, "%s was killed by signal %d", job->program,
                             code - 128);
                 return err_hint(
                     reterr, r,
                     "nothing is damaged: try again; if it is killed again, memory may be short");
         }
-        return err_new(reterr, ERR_REMOTE, IMAGE_PROGRAM " ended without an answer (exit code %d)",
-                       code);
+        return err_new(reterr, ERR_REMOTE, "%s ended without an answer (exit code %d)",
+                       job->program, code);
 }
 
 static int listen_until_end(const struct image_job *job, int status, int pidfd,
@@ -130,10 +130,10 @@ static int listen_until_end(const struct image_job *job, int status, int pidfd,
                 if (n == -EINTR)
                         continue;
                 if (n < 0)
-                        return err_sys(reterr, (int)-n, "listen to " IMAGE_PROGRAM);
+                        return err_sys(reterr, (int)-n, "listen to %s", job->program);
                 if (n == 0)
-                        return killed(pidfd, reterr);
-                r = json_parse(buf, (size_t)n, IMAGE_PROGRAM, &msg, reterr);
+                        return killed(job, pidfd, reterr);
+                r = json_parse(buf, (size_t)n, job->program, &msg, reterr);
                 if (r >= 0)
                         r = handle(job, msg, results, reterr);
         }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * image_job — runs kelp-image and listens to it (image_protocol.h). For callers outside U: the command line, containers.
+ * image_job — runs kelp-image (or kelp-changes) and listens to it (image_protocol.h). For callers outside U: the command line, containers.
  */
+#include "image/image_protocol.h"
+
 #include <stdint.h>
 
 struct err;
@@ -13,13 +15,16 @@ struct json_object;
 
 struct image_job {
         const char *verb;
+        const char *program;         /* IMAGE_PROGRAM; CHANGES_PROGRAM for "changes" */
         struct json_object *request; /* borrowed; NULL: {} */
         int in_fd, out_fd;           /* borrowed; -EBADF: /dev/null */
         void (*progress)(void *arg, const char *item, uint64_t done, uint64_t total); /* NULL ok */
         void (*warning)(void *arg, const char *text);                                 /* NULL ok */
         void *arg;
 };
-#define IMAGE_JOB_INIT(v) ((struct image_job){.verb = (v), .in_fd = -EBADF, .out_fd = -EBADF})
+#define IMAGE_JOB_INIT(v)                                                                          \
+        ((struct image_job){                                                                       \
+            .verb = (v), .program = IMAGE_PROGRAM, .in_fd = -EBADF, .out_fd = -EBADF})
 
 /* Waits for its end. *ret_results (NULL ok): array of the result messages, on failure too (what was finished before); the
  * caller owns it. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * kelp-image — reads and writes archives of images, which may be hostile. image_protocol.h says how it is talked to.
+ * kelp-image — reads and writes archives of images, which may be hostile; and kelp-changes, the same with a table of its own of what it can do.
+ * image_protocol.h says how they are talked to.
  *
  * Point of no return: main() enters U, then confine() gives up everything that the verbs don't need. Only after that is
  * the first byte of input read, the request's own bytes excepted: they come from `kelp`.
@@ -26,25 +27,6 @@
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static const struct {
-        const char *name;
-        int (*run)(struct tool *t, struct err **reterr);
-} verbs[] = {
-    {"load", tool_load},
-    {"import", tool_import},
-    {"save", tool_save},
-    {"reown", tool_reown},
-    {"flatten", tool_flatten},
-    {"image-user", tool_image_user},
-    {"remove-trees", tool_remove_trees},
-    {"volume-fill", tool_volume_fill},
-    {"volume-import", tool_volume_import},
-    {"changes", tool_changes},
-    {"export", tool_export},
-    {"commit", tool_commit},
-    {"copy", tool_copy},
-};
 
 static int read_request(struct tool *t, struct err **reterr)
 {
@@ -129,9 +111,9 @@ static int run(struct tool *t, const char *verb, const char *root, struct err **
             (r = read_request(t, reterr)) < 0 || (r = enter(t, reterr)) < 0 ||
             (r = confine_tool(t, reterr)) < 0)
                 return r;
-        for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-                if (strcmp(verbs[i].name, verb) == 0)
-                        return verbs[i].run(t, reterr);
+        for (const struct tool_verb *v = tool_verbs; v->name; v++)
+                if (strcmp(v->name, verb) == 0)
+                        return v->run(t, reterr);
         return err_new(reterr, ERR_USAGE, "unknown verb '%s'", verb);
 }
 

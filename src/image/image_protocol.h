@@ -37,7 +37,7 @@
  * A container is described by {"container":id, "driver":S, "now":S, "dirs":[S], "layers":[name], "uid":[…], "gid":[…], "mounts":[S], "fresh"?:B}:
  * its own directory and those of its layers (lowest first), relative to the data root; container → U; absolute names of mount points; fresh:
  * never mounted. Without "now" the input is the directory.
- *   changes       {container} output: for each a letter (A, C, D), the absolute name, a NUL
+ *   changes       (of kelp-changes, which has no other) {container} output: for each a letter (A, C, D), the absolute name, a NUL
  *   export        {container} output: an archive
  *   commit        {container, "image"?:"sha256:…", "config":Docker's Config, "createdBy":S, "changes"?:[S], "author"?:S, "message"?:S,
  *                  "docker"?:B, "squash"?:B, "name"?:formatted reference}
@@ -48,6 +48,7 @@
  *                 "volumes"?:[{"dev":N, "ino":N}, …] (of Kelp's, that are mounted in it: setuid bits may stay there)}
  */
 #define IMAGE_PROGRAM     "kelp-image"
+#define CHANGES_PROGRAM   "kelp-changes"
 #define IMAGE_FD_INPUT    0
 #define IMAGE_FD_OUTPUT   1
 #define IMAGE_FD_STATUS   3

@@ -17,7 +17,6 @@
 #include "image/layer_internal.h"
 #include "image/whiteout.h"
 
-#define FILE_CAPS  "security.capability"
 #define TIMES_SIZE ((size_t)256 * 1024)
 #define BENEATH    (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
 
@@ -92,14 +91,6 @@ int unpack_record(struct unpack *u, const char *path, const struct unpack_attr *
 }
 
 /* ---- extended attributes ---- */
-
-bool layer_xattr_is_kept(const char *name)
-{
-        if (str_starts(name, "user."))
-                return !whiteout_is_own_xattr(name);
-        return strcmp(name, FILE_CAPS) == 0 || strcmp(name, ACL_ACCESS) == 0 ||
-               strcmp(name, ACL_DEFAULT) == 0;
-}
 
 /* What a file system or the kernel may refuse to an ordinary user's file without the image being wrong. ENOSPC: ext4 has one block
  * for all attributes of a file. */

@@ -114,6 +114,7 @@ int unpack_fail(struct unpack *u, int errnum, const char *doing,
                 struct err **reterr); /* "WHAT: 'name': doing: why" */
 
 /* ---- layer_acl.c ---- */
+#define FILE_CAPS   "security.capability"
 #define ACL_ACCESS  "system.posix_acl_access"
 #define ACL_DEFAULT "system.posix_acl_default"
 /* Replaces the ids of the entries for named users and groups. */

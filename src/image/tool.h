@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /*
- * tool — what every verb of kelp-image gets: the store, U, the request, and the way to talk to the caller (image_protocol.h).
+ * tool — what every verb of kelp-image and kelp-changes gets: the store, U, the request, and the way to talk to the caller (image_protocol.h).
  *
- * Process: kelp-image, inside U, confined. Signals that ask it to end are blocked and read from .signal_fd: long loops ask
+ * Process: kelp-image or kelp-changes, inside U, confined. Signals that ask it to end are blocked and read from .signal_fd: long loops ask
  * tool_interrupted(), so that an interrupted job cleans up behind itself.
  */
 #include "base/macros.h"
@@ -61,6 +61,13 @@ int tool_write_tree(struct tool *t, struct tree_stream *s, struct err **reterr);
 int tool_open_layer(const struct tool *t, const char *name, struct err **reterr);
 
 /* ---- verbs: 0 or < 0 ---- */
+/* Ends with one without a name. A program of this kind (image_main.c) is made of its table: only what that names is linked. */
+struct tool_verb {
+        const char *name;
+        int (*run)(struct tool *t, struct err **reterr);
+};
+extern const struct tool_verb tool_verbs[];
+
 int tool_load(struct tool *t, struct err **reterr);
 int tool_import(struct tool *t, struct err **reterr);
 int tool_save(struct tool *t, struct err **reterr);

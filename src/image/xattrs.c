@@ -7,7 +7,9 @@
 #include <sys/xattr.h>
 
 #include "base/alloc.h"
+#include "base/str.h"
 #include "image/layer_internal.h"
+#include "image/whiteout.h"
 
 static int by_name(const void *a, const void *b)
 {
@@ -32,6 +34,14 @@ static int add(int fd, const char *name, struct xattrs *x, size_t *total)
         x->v = xrealloc(x->v, x->n + 1, sizeof(*x->v));
         x->v[x->n++] = (struct xattr){xstrdup(name), TAKE_PTR(value), (size_t)n};
         return 0;
+}
+
+bool layer_xattr_is_kept(const char *name)
+{
+        if (str_starts(name, "user."))
+                return !whiteout_is_own_xattr(name);
+        return strcmp(name, FILE_CAPS) == 0 || strcmp(name, ACL_ACCESS) == 0 ||
+               strcmp(name, ACL_DEFAULT) == 0;
 }
 
 int xattrs_read(int fd, struct xattrs *ret)
