@@ -56,10 +56,12 @@ static int stage_fds(struct child *c)
 {
         struct launch_plan *p = c->plan;
         struct rootfs_plan *root = p->rootfs ? rootfs_child_plan(p->rootfs) : NULL;
-        int *ours[SPEC_NS_COUNT + 3 + ROOTFS_KEPT_MAX], base = 3 + (int)c->n_preserve, room, r = 0;
+        int *ours[SPEC_NS_COUNT + 4 + ROOTFS_KEPT_MAX], base = 3 + (int)c->n_preserve, room, r = 0;
         size_t n = 0;
 
         ours[n++] = &c->sync;
+        if (c->hold_fd >= 0)
+                ours[n++] = &c->hold_fd;
         if (root && root->mount_fd >= 0)
                 ours[n++] = &root->mount_fd;
         if (root && root->shm_fd >= 0)
@@ -216,6 +218,7 @@ static unsigned next_kept(const struct child *c, unsigned from)
         const int kept[] = {
             c->sync,
             c->init_fd,
+            c->hold_fd,
             rootfs_child_plan(c->plan->rootfs)->pts_fd,
             c->hook_fds[HOOK_FD_CREATED],
             c->hook_fds[HOOK_FD_OUT],
@@ -457,26 +460,43 @@ static int32_t unwritable(const struct child *c)
         return i < INT32_MAX ? (int32_t)i + 1 : 0;
 }
 
-/* After the last change of credentials, where the kernel forgets the death signal. */
-static int stage_ready(struct child *c)
+int child_ask_death_signal(const struct child *c)
 {
-        struct child_report report = {.what = REPORT_NEXT_IS_EXEC,
-                                      .stage = STAGE_READY,
+        return !c->plan->orphan && prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ? -errno : 0;
+}
+
+int child_report_ready(struct child *c, enum report_what what, enum stage stage)
+{
+        struct child_report report = {.what = (uint16_t)what,
+                                      .stage = (uint16_t)stage,
                                       .value = unwritable(c),
                                       .uid = c->user.uid,
                                       .gid = c->user.gid};
         int fds[] = {c->master, c->keeper}, r;
 
-        if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0)
-                return -errno;
         r = sync_send(c->sync, &report, fds, c->master >= 0 ? ARRAY_SIZE(fds) : 0);
         if (r < 0)
                 return r;
         if (c->master >= 0) {
                 (void)sys_close(c->master);
                 (void)sys_close(c->keeper);
+                c->master = c->keeper = -EBADF;
         }
         return 0;
+}
+
+/* After the last change of credentials, where the kernel forgets the death signal. */
+static int stage_ready(struct child *c)
+{
+        int r;
+
+        if (c->plan->hold_fd < 0) {
+                r = child_ask_death_signal(c);
+                return r < 0 ? r : child_report_ready(c, REPORT_NEXT_IS_EXEC, STAGE_READY);
+        }
+        /* Who has released us may be gone: we are started all the same. */
+        r = child_report_ready(c, REPORT_NEXT_IS_EXEC, STAGE_READY);
+        return r == -EPIPE || r == -ECONNRESET ? 0 : r;
 }
 
 static int stage_seccomp(struct child *c)
@@ -517,6 +537,7 @@ static int (*const stage_functions[STAGE_COUNT])(struct child *) = {
     [STAGE_DIRECTORY] = stage_directory,
     [STAGE_LIMITS] = stage_limits,
     [STAGE_IDS] = stage_ids,
+    [STAGE_HOLD] = child_stage_hold,
     [STAGE_READY] = stage_ready,
     [STAGE_SECCOMP] = stage_seccomp,
     [STAGE_CAPS] = stage_caps,
@@ -524,7 +545,7 @@ static int (*const stage_functions[STAGE_COUNT])(struct child *) = {
     [STAGE_EXEC] = child_stage_exec,
 };
 
-static void child_fail(const struct child *c, enum stage stage, int errnum)
+void child_fail(const struct child *c, enum stage stage, int errnum)
 {
         struct child_report report = {
             .what = REPORT_FAILED,
@@ -570,6 +591,7 @@ static struct child child_init(struct launch_plan *p, const struct launch_io *io
             .err = terminal ? -EBADF : io->err,
             .n_preserve = io->n_preserve,
             .init_fd = -EBADF,
+            .hold_fd = p->hold_fd,
             .master = -EBADF,
             .slave = -EBADF,
             .keeper = -EBADF,

@@ -183,6 +183,17 @@ static int exec_by_init(struct child *c, const char *name)
         return -errno;
 }
 
+int child_probe_program(struct child *c)
+{
+        const char *name = c->plan->argv[0];
+        char found[PATH_MAX];
+
+        child_note_set(c->note, name);
+        if (*name == '\0')
+                return -ENOENT;
+        return c->plan->init_alone ? 0 : search_program(c, name, found, attempt_probe);
+}
+
 int child_stage_exec(struct child *c)
 {
         const char *name = c->plan->argv[0];

@@ -40,11 +40,30 @@ struct launched {
 /* @s is borrowed, and must live as long as the plan. */
 int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret,
                     struct err **reterr);
+struct launch_opts {
+        bool orphan; /* the child may outlive us: it asks for no death signal */
+        /* A bound SOCK_SEQPACKET socket of AF_UNIX that does not listen yet; borrowed. Once all is set up, and the program was found, the child listens
+         * on it and launch_start() returns; launch_release() lets it go on. SO_PEERCRED of who connects there names the child. The caller closes his own
+         * descriptor after launch_start(): whoever has it open keeps a socket alive on which nobody may listen any more. -EBADF: no hold. */
+        int hold_fd;
+};
+/* @o NULL: as launch_plan_new(). With a hold, a process that is absent is accepted: the child cannot be released then. */
+int launch_plan_new_with(const struct spec *s, int root_fd, int cache_fd,
+                         const struct launch_opts *o, struct launch_plan **ret,
+                         struct err **reterr);
 struct launch_plan *launch_plan_free(struct launch_plan *p);
 DEFINE_CLEANUP(struct launch_plan *, launch_plan_free);
 /* Step 2: clone, maps, stages; returns once the program runs (EOF after NEXT_IS_EXEC). On failure nothing is left behind. */
 int launch_start(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
                  struct err **reterr);
+
+/*
+ * Step 3, of a child that is held, from any process: connects to the socket @name in @dir_fd and follows the child until the program runs.
+ * ERR_BUSY and -ECONNREFUSED: nobody waits there, or another release was faster. Else as launch_start(); the child has ended, but for a process that
+ * is absent (ERR_USAGE), where it goes on waiting.
+ */
+int launch_release(int dir_fd, const char *name, struct err **reterr);
+bool launch_is_held(int dir_fd, const char *name); /* somebody listens there */
 
 /*
  * The hooks of a bundle that the runtime runs itself, in its own namespaces, one after the other: POSTSTART and POSTSTOP (launch_start() runs those

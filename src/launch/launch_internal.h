@@ -50,7 +50,9 @@ struct launch_plan {
         int shm_ns;            /* mount namespace whose /dev/shm is to be shared; -EBADF: none */
         struct rootfs *rootfs; /* NULL when a container's is joined */
 
-        bool hooks;       /* some of those that launch_start() or the child runs */
+        bool orphan; /* no death signal */
+        int hold_fd; /* where the child waits before the program; borrowed; -EBADF: it does not */
+        bool hooks;  /* some of those that launch_start() or the child runs */
         bool give_mounts; /* the option U: some mounts become the user's */
         bool loopback, new_keyring, keep_groups, no_setgroups, no_new_privs;
         char **argv, **envp;
@@ -109,6 +111,7 @@ struct child {
         int preserve[LAUNCH_PRESERVE_MAX];
         size_t n_preserve;
         int init_fd;
+        int hold_fd; /* -EBADF: no hold, or released */
         int master, slave, keeper;
         int hook_fds[SYNC_FDS]; /* enum hook_fd */
         bool retry_directory;   /* the directory could not be entered as root: again as the user */
@@ -145,12 +148,20 @@ int launch_hook_failed(enum spec_hook point, const struct child_note *note, int 
                        struct err **reterr);
 
 /* spawn.c */
+/* In words, with a hint: a child's last report, and that there was none. */
+int launch_report_failed(const struct child_report *report, struct err **reterr);
+int launch_receive_failed(int r, struct err **reterr);
 int launch_spawn(struct launch_plan *p, const struct launch_io *io, struct launched *ret,
                  struct err **reterr);
 
 /* child.c. Does not return. */
 void child_main(struct launch_plan *p, const struct launch_io *io, int sync)
     __attribute__((noreturn));
+/* Reports and ends. */
+void child_fail(const struct child *c, enum stage stage, int errnum) __attribute__((noreturn));
+/* NEXT_IS_EXEC or HELD, with the terminal, which the child then has no longer; 0 or -errno. */
+int child_report_ready(struct child *c, enum report_what what, enum stage stage);
+int child_ask_death_signal(const struct child *c);
 /* The process between the monitor and a child that joins namespaces. Does not return, in either of the two. */
 void child_join_main(struct launch_plan *p, const struct launch_io *io, int sync)
     __attribute__((noreturn));
@@ -160,7 +171,10 @@ int child_stage_hooks_runtime(struct child *c);
 int child_stage_hooks_create(struct child *c);
 int child_stage_hooks_start(struct child *c);
 int child_stage_terminal(struct child *c);
+int child_stage_hold(struct child *c);
 int child_stage_exec(struct child *c);
+/* Whether STAGE_EXEC could find its program; the note says what it looked for. */
+int child_probe_program(struct child *c);
 int child_open_init(struct child *c);
 /* Default dispositions, empty mask: for a program that is none of ours. */
 void child_reset_signals(void);

@@ -30,7 +30,7 @@
         STAGE_FDS, STAGE_SOURCES, STAGE_IDMAP, STAGE_IDENTITY, STAGE_ROOT, STAGE_MOUNTS,           \
             STAGE_HOOKS_RUNTIME, STAGE_HOOKS_CREATE, STAGE_SYSCTLS, STAGE_PATHS, STAGE_PIVOT,      \
             STAGE_NAMES, STAGE_NETWORK, STAGE_TERMINAL, STAGE_USER, STAGE_OWNERS, STAGE_DIRECTORY, \
-            STAGE_LIMITS, STAGE_IDS, STAGE_READY
+            STAGE_LIMITS, STAGE_IDS, STAGE_HOLD, STAGE_READY
 #define STAGES_OF_EXEC                                                                             \
         STAGE_FDS, STAGE_IDENTITY, STAGE_TERMINAL, STAGE_USER, STAGE_DIRECTORY, STAGE_LIMITS,      \
             STAGE_IDS, STAGE_READY
@@ -50,6 +50,7 @@ struct launch_plan *launch_plan_alloc(const struct spec *s, const struct spec_pr
         p->process = process;
         p->fail_stage = -1;
         p->shm_ns = -EBADF;
+        p->hold_fd = -EBADF;
         for (int i = 0; i < STAGE_COUNT; i++) {
                 if (fault_error(stage_name((enum stage)i)) < 0)
                         p->fail_stage = i;
@@ -88,7 +89,7 @@ static int plan_program(struct launch_plan *p, struct err **reterr)
         const struct strv *args = &p->process->args, *env = &p->process->env;
         size_t n = 0;
 
-        if (args->n == 0)
+        if (args->n == 0 && !(p->process->absent && p->hold_fd >= 0))
                 return err_new(reterr, ERR_USAGE, "no command was given, and the image has none");
         p->argv = xcalloc(args->n + 1, sizeof(*p->argv));
         memcpy(p->argv, args->v, args->n * sizeof(*p->argv));
@@ -302,13 +303,17 @@ static int plan_data_root(int root_fd, char buf[PATH_MAX], struct err **reterr)
         return 0;
 }
 
-int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret,
-                    struct err **reterr)
+int launch_plan_new_with(const struct spec *s, int root_fd, int cache_fd,
+                         const struct launch_opts *o, struct launch_plan **ret, struct err **reterr)
 {
         AUTO(launch_plan_freep) struct launch_plan *p = launch_plan_alloc(s, &s->process);
         char data_root[PATH_MAX];
         int r;
 
+        if (o) {
+                p->orphan = o->orphan;
+                p->hold_fd = o->hold_fd;
+        }
         if (s->rdt.set) /* whoever asks for a share of the cache must not get a container without */
                 return err_new(reterr, ERR_UNSUPPORTED,
                                "linux.intelRdt: not supported by this runtime");
@@ -340,4 +345,10 @@ int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct laun
                 p->give_mounts = p->give_mounts || s->mounts[i].chown;
         *ret = TAKE_PTR(p);
         return 0;
+}
+
+int launch_plan_new(const struct spec *s, int root_fd, int cache_fd, struct launch_plan **ret,
+                    struct err **reterr)
+{
+        return launch_plan_new_with(s, root_fd, cache_fd, NULL, ret, reterr);
 }

@@ -114,7 +114,7 @@ static int exec_failed(const struct child_report *report, struct err **reterr)
         return r;
 }
 
-static int report_failed(const struct child_report *report, struct err **reterr)
+int launch_report_failed(const struct child_report *report, struct err **reterr)
 {
         const char *what = stage_what((enum stage)report->stage);
         const struct child_note *n = &report->note;
@@ -188,7 +188,7 @@ static int spawn_clone(struct spawn *s, const struct launch_io *io, int child_so
 }
 
 /* EOF: it died without a word, as by the OOM killer. */
-static int receive_failed(int r, struct err **reterr)
+int launch_receive_failed(int r, struct err **reterr)
 {
         if (r == -ECONNRESET)
                 return err_new(reterr, ERR_INVALID,
@@ -299,10 +299,10 @@ static int spawn_joined(struct spawn *s, struct err **reterr)
         s->want_joined = false;
         close_fds(fds);
         if (r < 0)
-                return receive_failed(r, reterr);
+                return launch_receive_failed(r, reterr);
         if (report.what == REPORT_FAILED)
-                return report_failed(&report, reterr);
-        return s->pidfd >= 0 ? 0 : receive_failed(-EPROTO, reterr);
+                return launch_report_failed(&report, reterr);
+        return s->pidfd >= 0 ? 0 : launch_receive_failed(-EPROTO, reterr);
 }
 
 /* In its own user namespace root's child could not lower it any more. (Where namespaces are joined, the process in between has done it.) */
@@ -346,7 +346,7 @@ static int spawn_maps(struct spawn *s, struct err **reterr)
         }
         r = sync_send(s->sock, &go, NULL, 0);
         /* A child that failed before it came to read is told apart by the report that it left. */
-        return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? receive_failed(r, reterr) : 0;
+        return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? launch_receive_failed(r, reterr) : 0;
 }
 
 /* Between the child's stages: it waits for the answer. */
@@ -362,12 +362,23 @@ static int give_mounts(struct spawn *s, const struct child_report *report, struc
         if (r < 0)
                 return r;
         r = sync_send(s->sock, &go, NULL, 0);
-        return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? receive_failed(r, reterr) : 0;
+        return r == -EPIPE || r == -ECONNRESET ? 0 : r < 0 ? launch_receive_failed(r, reterr) : 0;
 }
 
-/* Until EOF after NEXT_IS_EXEC. */
+static void take_ready(struct spawn *s, const struct child_report *report, int fds[SYNC_FDS])
+{
+        s->terminal = TAKE_FD(fds[0]);
+        s->keeper = TAKE_FD(fds[1]);
+        close_fds(fds);
+        if (report->value > 0 && s->plan->rootfs && !s->warning)
+                s->warning = rootfs_advise(s->plan->spec, rootfs_child_plan(s->plan->rootfs),
+                                           (size_t)report->value - 1, report->uid, report->gid);
+}
+
+/* Until EOF after NEXT_IS_EXEC, or HELD. */
 static int spawn_follow(struct spawn *s, struct err **reterr)
 {
+        const enum report_what last = s->plan->hold_fd >= 0 ? REPORT_HELD : REPORT_NEXT_IS_EXEC;
         struct child_report report;
         bool ready = false;
 
@@ -377,10 +388,10 @@ static int spawn_follow(struct spawn *s, struct err **reterr)
                 if (r == -ECONNRESET && ready && s->pidfd >= 0)
                         return 0;
                 if (r < 0)
-                        return receive_failed(r, reterr);
+                        return launch_receive_failed(r, reterr);
                 if (report.what == REPORT_FAILED) {
                         close_fds(fds);
-                        return report_failed(&report, reterr);
+                        return launch_report_failed(&report, reterr);
                 }
                 if (report.what == REPORT_HOOKS && s->plan->hooks && !ready) {
                         close_fds(fds);
@@ -396,17 +407,14 @@ static int spawn_follow(struct spawn *s, struct err **reterr)
                                 return r;
                         continue;
                 }
-                if (report.what != REPORT_NEXT_IS_EXEC || ready) {
+                if (report.what != last || ready) {
                         close_fds(fds);
                         return err_sys(reterr, EPROTO, "hear from the container's first process");
                 }
                 ready = true;
-                if (report.value > 0 && s->plan->rootfs && !s->warning)
-                        s->warning =
-                            rootfs_advise(s->plan->spec, rootfs_child_plan(s->plan->rootfs),
-                                          (size_t)report.value - 1, report.uid, report.gid);
-                s->terminal = fds[0];
-                s->keeper = fds[1];
+                take_ready(s, &report, fds);
+                if (last == REPORT_HELD)
+                        return s->pidfd >= 0 ? 0 : launch_receive_failed(-EPROTO, reterr);
         }
 }
 

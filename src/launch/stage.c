@@ -29,6 +29,7 @@ static const struct {
     [STAGE_DIRECTORY] = {"directory", "change to directory"},
     [STAGE_LIMITS] = {"limits", "set"},
     [STAGE_IDS] = {"ids", "change ids to"},
+    [STAGE_HOLD] = {"hold", "wait to be started"},
     [STAGE_READY] = {"ready", "report to the monitor"},
     [STAGE_SECCOMP] = {"seccomp", "load the seccomp filter"},
     [STAGE_CAPS] = {"caps", "set capabilities"},

@@ -15,6 +15,9 @@
  *   runs its hooks     ───── GO_ON{states, outputs} ──▶  its own hooks, sysctls, paths, pivot, names, network, terminal, user
  *                    ◀── USER{uid, gid} ──────  only when a mount is to be given to that user
  *   changes owners     ───── GO_ON ──▶           directory, limits, ids, parent death
+ *                    ◀── HELD{terminal, keeper} ──  only with a hold: the monitor is done. The child listens on the hold's socket;
+ *                                               what follows is said on the connection of the process that releases it
+ *   (releases)         ───── START ──▶
  *                    ◀── NEXT_IS_EXEC{terminal, keeper} or FAILED{stage, errno, object, detail}
  *                                               seccomp, capabilities, execute
  *                    ◀── EOF, or FAILED
@@ -51,6 +54,7 @@ enum stage {
         STAGE_DIRECTORY,
         STAGE_LIMITS,
         STAGE_IDS,
+        STAGE_HOLD,
         STAGE_READY,
         STAGE_SECCOMP,
         STAGE_CAPS,
@@ -67,15 +71,18 @@ enum report_what {
         REPORT_HOOKS,
         REPORT_USER,
         REPORT_GO_ON,
+        REPORT_HELD,
+        REPORT_START,
         REPORT_NEXT_IS_EXEC,
         REPORT_FAILED
 };
 
 struct child_report {
         uint16_t what, stage;
-        int32_t value; /* FAILED: errno; JOINED: pid; NEXT_IS_EXEC: see unwritable in child.c */
+        int32_t
+            value; /* FAILED: errno; JOINED: pid; NEXT_IS_EXEC, HELD: see unwritable in child.c */
         uint32_t uid,
-            gid; /* USER, NEXT_IS_EXEC: as whom the program will run, ids of the container */
+            gid; /* USER, NEXT_IS_EXEC, HELD: as whom the program will run, ids of the container */
         struct child_note note;
 };
 static_assert(sizeof(struct child_report) == 256, "one datagram, same layout on both sides");
