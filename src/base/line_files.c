@@ -260,16 +260,20 @@ int line_files_watch(int dirfd)
         return TAKE_FD(in);
 }
 
-void line_files_wait(int watch, int64_t until_ns, int64_t at_most_ns)
+void line_files_wait(const int *watches, size_t n, int64_t until_ns, int64_t at_most_ns)
 {
-        struct pollfd p = {.fd = watch, .events = POLLIN};
+        AUTO_FREE struct pollfd *p = xcalloc(MAX(n, (size_t)1), sizeof(*p));
         char events[4096];
         int64_t ms = at_most_ns / 1000000;
 
+        for (size_t i = 0; i < n; i++)
+                p[i] = (struct pollfd){.fd = watches[i], .events = POLLIN};
         if (until_ns > 0)
                 ms = MIN(ms, (until_ns - clock_now_ns()) / 1000000 + 1);
-        if (poll(&p, 1, ms < 0 ? 0 : (int)MIN(ms, (int64_t)INT32_MAX)) <= 0)
+        if (poll(p, n, ms < 0 ? 0 : (int)MIN(ms, (int64_t)INT32_MAX)) <= 0)
                 return;
-        while (read(watch, events, sizeof(events)) > 0)
-                ; /* what happened does not matter, only that something did */
+        for (size_t i = 0; i < n; i++) {
+                while (p[i].revents && read(watches[i], events, sizeof(events)) > 0)
+                        ; /* what happened does not matter, only that something did */
+        }
 }

@@ -51,5 +51,5 @@ int line_files_next(int dirfd, const char *base, const struct line_file *f, stru
 /* An inotify descriptor that becomes readable when a file of the directory grows or comes; -errno (EMFILE: the user's instances are used
  * up, ENOSPC: his watches). */
 int line_files_watch(int dirfd);
-/* Waits for that, but not beyond @until_ns (since 1970; 0: no limit) nor longer than @at_most_ns, and empties the descriptor. */
-void line_files_wait(int watch, int64_t until_ns, int64_t at_most_ns);
+/* Waits for that at one of @n, but not beyond @until_ns (since 1970; 0: no limit) nor longer than @at_most_ns, and empties them. */
+void line_files_wait(const int *watches, size_t n, int64_t until_ns, int64_t at_most_ns);

@@ -266,8 +266,8 @@ typedef int (*pod_fn)(struct cli *cli, struct pod *p, const struct life_args *a,
                       struct err **reterr);
 
 /* The named, or by option; as ids. */
-static int select_pods(struct cli *cli, const char *verb, const struct life_args *a,
-                       const struct strv *operands, struct strv *ret, struct err **reterr)
+static int select_pods(struct cli *cli, const struct life_args *a, const struct strv *operands,
+                       struct strv *ret, struct err **reterr)
 {
         struct pod **v = NULL;
         struct dirs *d;
@@ -278,9 +278,10 @@ static int select_pods(struct cli *cli, const char *verb, const struct life_args
                 return r;
         if ((a->all || a->latest) && operands->n > 0)
                 return err_new(reterr, ERR_USAGE,
-                               "%s: names and --all or --latest contradict each other", verb);
+                               "names and --all or --latest contradict each other");
         if (!a->all && !a->latest && operands->n == 0)
-                return err_new(reterr, ERR_USAGE, "%s: no pod given", verb);
+                return err_hint(reterr, err_new(reterr, ERR_USAGE, "no pod was named"),
+                                "name it, or say --latest; 'kelp pod ps' lists what there is");
         strv_copy(ret, operands);
         r = a->all || a->latest ? pod_list(d, &v, &n, reterr) : 0;
         for (size_t i = 0; r >= 0 && i < (a->all ? n : MIN(n, (size_t)1)); i++)
@@ -289,11 +290,24 @@ static int select_pods(struct cli *cli, const char *verb, const struct life_args
         return r;
 }
 
+int pod_find_one(struct cli *cli, const char *name, bool latest, struct pod **ret,
+                 struct err **reterr)
+{
+        const struct life_args a = {.latest = latest};
+        const struct strv operands = {.v = (char *[]){(char *)name}, .n = name != NULL};
+        AUTO_STRV names = {0};
+        int r = select_pods(cli, &a, &operands, &names, reterr);
+
+        if (r >= 0 && names.n == 0)
+                r = err_new(reterr, ERR_NOT_FOUND, "option '--latest': there is no pod");
+        return r < 0 ? r : pod_find(cli->dirs, names.v[0], ret, reterr);
+}
+
 static int each_pod(struct cli *cli, const char *verb, const struct life_args *a,
                     const struct strv *operands, pod_fn fn, struct err **reterr)
 {
         AUTO_STRV names = {0};
-        int code = 0, r = select_pods(cli, verb, a, operands, &names, reterr);
+        int code = 0, r = select_pods(cli, a, operands, &names, reterr);
 
         for (size_t i = 0; r >= 0 && i < names.n; i++) {
                 AUTO(pod_freep) struct pod *p = NULL;

@@ -24,6 +24,7 @@ struct stop_args {
         char *signal_text;
         int signal;
         struct select_args select;
+        bool running; /* restart: of those that are meant, the ones that run */
 };
 #define TIME_UNSET INT64_MIN
 
@@ -39,6 +40,19 @@ static const struct opt_section stop_sections[] = {
     {stop_opts, NULL, 0, false},
     {select_opts, "Choice", offsetof(struct stop_args, select), false},
     {select_ignore_opts, "Choice, continued", offsetof(struct stop_args, select), false},
+    {0},
+};
+
+static const struct opt restart_opts[] = {
+    {"running", 0, OPT_BOOL, offsetof(struct stop_args, running), NULL,
+     "Those that run, instead of naming any"},
+    {0},
+};
+static const struct opt_section restart_sections[] = {
+    {stop_opts, NULL, 0, false},
+    {select_opts, "Choice", offsetof(struct stop_args, select), false},
+    {select_ignore_opts, "Choice, continued", offsetof(struct stop_args, select), false},
+    {restart_opts, "Choice, continued", 0, false},
     {0},
 };
 
@@ -96,8 +110,18 @@ static int run_restart(struct cli *cli, void *args, const struct strv *operands,
         AUTO(selection_release) struct selection s = {0};
         int r = signal_option(a->signal_text, &a->signal, reterr);
 
+        if (r >= 0 && a->running &&
+            (operands->n > 0 || a->select.cidfiles.n > 0 || a->select.latest))
+                r = err_hint(reterr,
+                             err_new(reterr, ERR_USAGE,
+                                     "option '--running' chooses the containers: name none"),
+                             "--filter makes them fewer");
+        /* With --filter: those of them that run. */
+        if (a->running && a->select.filters.n == 0)
+                a->select.all = true;
         if (r >= 0)
-                r = select_containers(cli, &a->select, operands, SELECT_ANY, &s, reterr);
+                r = select_containers(cli, &a->select, operands,
+                                      a->running ? SELECT_RUNNING : SELECT_ANY, &s, reterr);
         return r < 0 ? r : each_selected(cli, "restart", &s, restart_one, args, true, reterr);
 }
 
@@ -106,7 +130,7 @@ const struct verb verb_restart = {
     .group = VERB_GROUP_CONTAINER,
     .operands = "[CONTAINER...]",
     .summary = "Stop containers that run, and start them again",
-    .sections = stop_sections,
+    .sections = restart_sections,
     .args_size = sizeof(struct stop_args),
     .init = stop_init,
     .completes = {COMPLETE_CONTAINER},

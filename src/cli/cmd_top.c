@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kelp top: columns are named as Podman names them, or by options of ps, which Docker takes. */
+/* kelp top, kelp pod top: columns are named as Podman names them, or by options of ps, which Docker takes. */
 #include "base/err.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "cli/output.h"
+#include "cli/pod_args.h"
 #include "cli/verb.h"
 #include "cli/verbs.h"
 #include "container/container.h"
+#include "container/pod.h"
 #include "container/top.h"
 #include "image/accounts.h"
 
@@ -360,14 +362,16 @@ static bool is_ps_word(const char *word)
                                 word[strspn(word, "aAefuxw")] == '\0');
 }
 
-static int choose_columns(struct columns *c, const struct strv *operands, struct err **reterr)
+/* @operands: from the one of that number on they are columns. */
+static int choose_columns(struct columns *c, const struct strv *operands, size_t first,
+                          struct err **reterr)
 {
-        bool ps = operands->n > 1 && is_ps_word(operands->v[1]);
+        bool ps = operands->n > first && is_ps_word(operands->v[first]);
         int r = 0;
 
-        if (operands->n == 1)
+        if (operands->n == first)
                 set_columns(c, full, ARRAY_SIZE(full));
-        for (size_t i = 1; i < operands->n && r >= 0; i++) {
+        for (size_t i = first; i < operands->n && r >= 0; i++) {
                 bool taken = false;
 
                 if (ps)
@@ -385,7 +389,26 @@ static int choose_columns(struct columns *c, const struct strv *operands, struct
 
 /* ---- output ---- */
 
-static int print(const struct top *t, const struct columns *c, struct err **reterr)
+static int print_processes(struct output *out, const struct top *t, const struct columns *c,
+                           const struct strv *keys, struct err **reterr)
+{
+        int r = 0;
+
+        for (size_t i = 0; r >= 0 && i < t->n; i++) {
+                AUTO_JSON *row = json_object_new_object();
+
+                for (size_t k = 0; k < c->n; k++) {
+                        AUTO_STRBUF cell = {0};
+
+                        c->v[k].cell(&cell, t, &t->v[i]);
+                        json_add_string(row, keys->v[k], cell.data ? cell.data : "");
+                }
+                r = output_row(out, row, reterr);
+        }
+        return r;
+}
+
+static int print(const struct top *tops, size_t n, const struct columns *c, struct err **reterr)
 {
         struct column columns[COLS_MAX + 1] = {0};
         AUTO(output_freep) struct output *out = NULL;
@@ -402,17 +425,8 @@ static int print(const struct top *t, const struct columns *c, struct err **rete
                 columns[i] = (struct column){keys.v[i], c->v[i].heading};
         o.table = table.data;
         r = output_new(&o, &out, reterr);
-        for (size_t i = 0; r >= 0 && i < t->n; i++) {
-                AUTO_JSON *row = json_object_new_object();
-
-                for (size_t k = 0; k < c->n; k++) {
-                        AUTO_STRBUF cell = {0};
-
-                        c->v[k].cell(&cell, t, &t->v[i]);
-                        json_add_string(row, keys.v[k], cell.data ? cell.data : "");
-                }
-                r = output_row(out, row, reterr);
-        }
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = print_processes(out, &tops[i], c, &keys, reterr);
         return r < 0 ? r : output_finish(out, reterr);
 }
 
@@ -425,24 +439,96 @@ static int run(struct cli *cli, void *args, const struct strv *operands, struct 
         int r;
 
         (void)args;
-        if ((r = choose_columns(&columns, operands, reterr)) < 0 ||
+        if ((r = choose_columns(&columns, operands, 1, reterr)) < 0 ||
             (r = cli_dirs(cli, &d, reterr)) < 0 ||
             (r = container_find(d, operands->v[0], &c, reterr)) < 0 ||
             (r = top_read(c, &top, reterr)) < 0)
                 return r;
-        return print(&top, &columns, reterr);
+        return print(&top, 1, &columns, reterr);
 }
+
+#define COLUMNS_HELP                                                                               \
+        "Columns: args comm etime group hpid huser nice pcpu pgid pid pmem ppid rgroup rss\n"      \
+        "ruser seccomp state stime time tty uid user vsz. Options of ps: -e -f -u -o COLUMNS."
 
 const struct verb verb_top = {
     .names = {"top", "container top"},
     .group = VERB_GROUP_CONTAINER,
     .operands = "CONTAINER [COLUMN... | PS-OPTION...]",
     .summary = "List the processes of a container",
-    .details =
-        "Columns: args comm etime group hpid huser nice pcpu pgid pid pmem ppid rgroup rss\n"
-        "ruser seccomp state stime time tty uid user vsz. Options of ps: -e -f -u -o COLUMNS.",
+    .details = COLUMNS_HELP,
     .options_first = true,
     .min_operands = 1,
     .completes = {COMPLETE_RUNNING, COMPLETE_NONE},
     .run = run,
+};
+
+/* ---- pod top ---- */
+
+struct pod_top_args {
+        bool latest;
+};
+static const struct opt pod_opts[] = {
+    {"latest", 'l', OPT_BOOL, offsetof(struct pod_top_args, latest), NULL, "The pod created last"},
+    {0},
+};
+static const struct opt_section pod_sections[] = {{pod_opts, NULL, 0, false}, {0}};
+
+/* Of all that run, the infra container first; one that ends meanwhile is left out. @ret: room for all of them. */
+static int read_pod(struct pod *p, struct top *ret, size_t *ret_n, struct err **reterr)
+{
+        *ret_n = 0;
+        for (size_t i = 0; i <= p->n; i++) {
+                struct container *c = i == 0 ? p->infra : p->members[i - 1];
+                AUTO_ERR struct err *e = NULL;
+                int r = top_read(c, &ret[*ret_n], &e);
+
+                if (r >= 0)
+                        (*ret_n)++;
+                else if (err_kind(e) != ERR_BUSY)
+                        return err_move(reterr, r, &e);
+                else
+                        top_release(&ret[*ret_n]);
+        }
+        if (*ret_n > 0)
+                return 0;
+        return err_hint(reterr,
+                        err_new(reterr, ERR_BUSY, "pod '%s' is not running", p->infra->name),
+                        "'kelp pod start %s' starts it", p->infra->name);
+}
+
+static int run_pod(struct cli *cli, void *args, const struct strv *operands, struct err **reterr)
+{
+        const struct pod_top_args *a = args;
+        size_t first = a->latest ? 0 : 1, n = 0;
+        AUTO(pod_freep) struct pod *p = NULL;
+        struct columns columns = {0};
+        AUTO_FREE struct top *tops = NULL;
+        const char *name = first && operands->n ? operands->v[0] : NULL;
+        int r = pod_find_one(cli, name, a->latest, &p, reterr);
+
+        if (r >= 0)
+                r = choose_columns(&columns, operands, first, reterr);
+        if (r < 0)
+                return r;
+        tops = xcalloc(p->n + 1, sizeof(*tops));
+        r = read_pod(p, tops, &n, reterr);
+        if (r >= 0)
+                r = print(tops, n, &columns, reterr);
+        for (size_t i = 0; i < n; i++)
+                top_release(&tops[i]);
+        return r;
+}
+
+const struct verb verb_pod_top = {
+    .names = {"pod top"},
+    .group = VERB_GROUP_CONTAINER,
+    .operands = "[POD] [COLUMN... | PS-OPTION...]",
+    .summary = "List the processes of the containers of a pod",
+    .details = COLUMNS_HELP,
+    .sections = pod_sections,
+    .args_size = sizeof(struct pod_top_args),
+    .options_first = true,
+    .completes = {COMPLETE_POD, COMPLETE_NONE},
+    .run = run_pod,
 };

@@ -31,6 +31,8 @@ const struct verb *const verbs_container[] = {
     &verb_pod_ps,
     &verb_pod_inspect,
     &verb_pod_exists,
+    &verb_pod_logs,
+    &verb_pod_top,
     &verb_pod_start,
     &verb_pod_stop,
     &verb_pod_restart,

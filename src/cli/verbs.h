@@ -13,7 +13,8 @@ extern const struct verb verb_volume_create, verb_volume_exists, verb_volume_exp
 extern const struct verb verb_secret_create, verb_secret_exists, verb_secret_inspect,
     verb_secret_ls, verb_secret_rm;
 extern const struct verb verb_pod_create, verb_pod_exists, verb_pod_inspect, verb_pod_kill,
-    verb_pod_prune, verb_pod_ps, verb_pod_restart, verb_pod_rm, verb_pod_start, verb_pod_stop;
+    verb_pod_logs, verb_pod_prune, verb_pod_ps, verb_pod_restart, verb_pod_rm, verb_pod_start,
+    verb_pod_stop, verb_pod_top;
 extern const struct verb verb_events, verb_info, verb_doctor, verb_unshare, verb_version,
     verb_completion;
 extern const struct verb verb_history, verb_images, verb_image_inspect, verb_image_prune,

@@ -128,7 +128,7 @@ static int follow(struct reader *rd, struct err **reterr)
                 r = rd->file ? catch_up(rd, reterr) : read_all(rd, reterr);
                 if (r != 0 || over)
                         return r;
-                line_files_wait(watch, rd->o->until_ns, RECHECK_NS);
+                line_files_wait(&watch, 1, rd->o->until_ns, RECHECK_NS);
         }
 }
 

@@ -45,9 +45,20 @@ struct log_read_opts {
         /* follow ends when this returns false (container no longer runs) and everything was read */
         bool (*alive)(void *arg);
         void *arg;
-        /* Everything that is there has been handed on: before waiting for more, and at the end. NULL ok; gets the reader's @arg. < 0 ends */
-        int (*caught_up)(void *arg);
+        /* Everything that is there has been handed on: @caught_up before waiting for more, @ended when no more of this log will come.
+         * NULL ok; both get the reader's @arg, and < 0 ends the reading. */
+        int (*caught_up)(void *arg), (*ended)(void *arg);
 };
 typedef int (*log_read_fn)(enum log_stream s, const void *data, size_t n, void *arg); /* < 0 ends */
 int log_read(int dirfd, enum log_driver d, const struct log_read_opts *o, log_read_fn fn, void *arg,
              struct err **reterr);
+
+/* Several logs: the callbacks get what belongs to the log, not @arg of the options. */
+struct log_source {
+        int dirfd;
+        enum log_driver driver;
+        void *arg, *alive_arg; /* of fn, caught_up and ended; of alive */
+};
+/* One after the other; with follow, then what comes in any of them, until all have ended. */
+int log_read_several(const struct log_source *v, size_t n, const struct log_read_opts *o,
+                     log_read_fn fn, struct err **reterr);

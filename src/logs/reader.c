@@ -13,8 +13,10 @@
 #include "base/fd.h"
 #include "logs/logs_internal.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <unistd.h>
@@ -25,9 +27,10 @@
 
 struct reader {
         const struct log_read_opts *o;
-        enum log_driver driver;
+        const struct log_source *source;
         log_read_fn fn;
-        void *arg;
+        int watch;  /* inotify; < 0: not followed */
+        bool ended; /* nothing more will come */
         struct log_entry entry;
         bool mid_line[LOG_STDERR + 1]; /* the stream's latest entry was partial */
         bool done;                     /* past until_ns */
@@ -59,14 +62,14 @@ static int emit(struct reader *rd)
         if (e->data.len == 0)
                 return 0;
         if (!line_start || (!rd->o->timestamps && !rd->o->details))
-                return rd->fn(e->stream, e->data.data, e->data.len, rd->arg);
+                return rd->fn(e->stream, e->data.data, e->data.len, rd->source->arg);
         rd->out.len = 0;
         if (rd->o->timestamps)
                 add_timestamp(&rd->out, e->time_ns);
         if (rd->o->details)
                 strbuf_addf(&rd->out, "%s ", e->attrs.len > 0 ? e->attrs.data : "");
         strbuf_add_len(&rd->out, e->data.data, e->data.len);
-        return rd->fn(e->stream, rd->out.data, rd->out.len, rd->arg);
+        return rd->fn(e->stream, rd->out.data, rd->out.len, rd->source->arg);
 }
 
 /* Everything that is there now. */
@@ -81,8 +84,8 @@ static int read_file(struct reader *rd, struct line_file *f)
 
                 if (r < 0)
                         return r;
-                ok = rd->driver == LOG_K8S_FILE ? log_k8s_decode(line, n, &rd->entry)
-                                                : log_json_decode(line, n, &rd->entry);
+                ok = rd->source->driver == LOG_K8S_FILE ? log_k8s_decode(line, n, &rd->entry)
+                                                        : log_json_decode(line, n, &rd->entry);
                 if (!ok)
                         continue; /* torn by a power cut */
                 r = emit(rd);
@@ -120,7 +123,7 @@ static int look_for_more(struct reader *rd, int dirfd)
 
         if (rd->files.n >= HELD_MAX || line_files_more(dirfd, LOG_FILE_NAME, &rd->files) == 0)
                 return 0;
-        return rd->fn(LOG_STDERR, lost, sizeof(lost) - 1, rd->arg);
+        return rd->fn(LOG_STDERR, lost, sizeof(lost) - 1, rd->source->arg);
 }
 
 /* Everything that is there now; the newest file stays open. */
@@ -142,62 +145,102 @@ static int read_files(struct reader *rd, int dirfd)
         return r;
 }
 
-static int follow(struct reader *rd, int dirfd, struct err **reterr)
+static int say_where(const struct reader *rd)
 {
-        AUTO_CLOSE int in = watch_open(dirfd, reterr);
+        int (*fn)(void *arg) = rd->ended ? rd->o->ended : rd->o->caught_up;
+
+        return fn ? fn(rd->source->arg) : 0;
+}
+
+/* What has come since; afterwards it may have ended. Whether it goes on is asked before: what its end wrote is read then, too. */
+static int read_more(struct reader *rd)
+{
+        const struct log_read_opts *o = rd->o;
+        bool alive = o->follow && (!o->alive || o->alive(rd->source->alive_arg));
         int r;
 
-        if (in < 0)
-                return in;
-        for (;;) {
-                bool alive = !rd->o->alive || rd->o->alive(rd->o->arg);
+        if (o->follow && rd->files.n == 0)
+                (void)line_files_more(rd->source->dirfd, LOG_FILE_NAME, &rd->files);
+        r = read_files(rd, rd->source->dirfd);
+        rd->ended = !alive || rd->done || (o->until_ns > 0 && clock_now_ns() > o->until_ns);
+        return r < 0 ? r : say_where(rd);
+}
 
-                if (rd->files.n == 0)
-                        (void)line_files_more(dirfd, LOG_FILE_NAME, &rd->files);
-                r = read_files(rd, dirfd);
-                if (r >= 0 && rd->o->caught_up)
-                        r = rd->o->caught_up(rd->arg);
-                if (r < 0)
-                        return r;
-                if (!alive || rd->done || (rd->o->until_ns > 0 && clock_now_ns() > rd->o->until_ns))
+static int follow_all(struct reader *v, size_t n)
+{
+        AUTO_FREE int *watches = xcalloc(n, sizeof(*watches));
+
+        for (;;) {
+                size_t waiting = 0;
+
+                for (size_t i = 0; i < n; i++) {
+                        int r = v[i].ended ? 0 : read_more(&v[i]);
+
+                        if (r < 0)
+                                return r;
+                        if (!v[i].ended)
+                                watches[waiting++] = v[i].watch;
+                }
+                if (waiting == 0)
                         return 0;
-                line_files_wait(in, rd->o->until_ns, FOLLOW_RECHECK_NS);
+                line_files_wait(watches, waiting, v[0].o->until_ns, FOLLOW_RECHECK_NS);
         }
 }
 
-static int read_chain(struct reader *rd, int dirfd, struct err **reterr)
+/* What is there. Watched before it is read: nothing that comes in between is waited for. */
+static int read_chain(struct reader *rd, struct err **reterr)
 {
         int r = 0;
 
-        line_files_open(dirfd, LOG_FILE_NAME, &rd->files);
+        line_files_open(rd->source->dirfd, LOG_FILE_NAME, &rd->files);
         if (rd->o->tail >= 0)
-                r = log_tail(&rd->files, rd->driver, rd->o->tail);
-        if (r >= 0)
-                r = read_files(rd, dirfd);
-        if (r >= 0 && rd->o->follow && !rd->done)
-                r = follow(rd, dirfd, reterr);
-        else if (r >= 0 && rd->o->caught_up)
-                r = rd->o->caught_up(rd->arg);
+                r = log_tail(&rd->files, rd->source->driver, rd->o->tail);
+        if (r >= 0 && rd->o->follow)
+                r = rd->watch = watch_open(rd->source->dirfd, reterr);
+        return r < 0 ? r : read_more(rd);
+}
+
+static int check_driver(enum log_driver d, struct err **reterr)
+{
+        int r;
+
+        if (d == LOG_JSON_FILE || d == LOG_K8S_FILE)
+                return 0;
+        r = err_new(reterr, ERR_UNSUPPORTED, "log driver '%s' keeps no log that can be read",
+                    log_driver_name(d));
+        return err_hint(reterr, r, "make the container with --log-driver json-file or k8s-file");
+}
+
+int log_read_several(const struct log_source *v, size_t n, const struct log_read_opts *o,
+                     log_read_fn fn, struct err **reterr)
+{
+        struct reader *readers = xcalloc(n, sizeof(*readers));
+        int r = 0;
+
+        for (size_t i = 0; i < n; i++)
+                readers[i] = (struct reader){.o = o, .source = &v[i], .fn = fn, .watch = -EBADF};
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = check_driver(v[i].driver, reterr);
+        for (size_t i = 0; r >= 0 && i < n; i++)
+                r = read_chain(&readers[i], reterr);
+        if (r >= 0 && o->follow)
+                r = follow_all(readers, n);
         if (r < 0 && reterr && !*reterr)
-                return err_sys(reterr, -r, "read the log");
+                r = err_sys(reterr, -r, "read the log");
+        for (size_t i = 0; i < n; i++) {
+                log_entry_release(&readers[i].entry);
+                strbuf_release(&readers[i].out);
+                line_files_release(&readers[i].files);
+                (void)fd_close(readers[i].watch);
+        }
+        free(readers);
         return r;
 }
 
 int log_read(int dirfd, enum log_driver d, const struct log_read_opts *o, log_read_fn fn, void *arg,
              struct err **reterr)
 {
-        struct reader rd = {.o = o, .driver = d, .fn = fn, .arg = arg};
-        int r;
+        const struct log_source s = {dirfd, d, arg, o->arg};
 
-        if (d != LOG_JSON_FILE && d != LOG_K8S_FILE) {
-                r = err_new(reterr, ERR_UNSUPPORTED,
-                            "log driver '%s' keeps no log that can be read", log_driver_name(d));
-                return err_hint(reterr, r,
-                                "make the container with --log-driver json-file or k8s-file");
-        }
-        r = read_chain(&rd, dirfd, reterr);
-        log_entry_release(&rd.entry);
-        strbuf_release(&rd.out);
-        line_files_release(&rd.files);
-        return r;
+        return log_read_several(&s, 1, o, fn, reterr);
 }

@@ -103,3 +103,70 @@ def test_much_output_is_whole(kelp, busybox):
     assert hashlib.sha256(out).hexdigest() == want
     process = kelp.popen("logs", "c", stdin=subprocess.DEVNULL, text=False)
     assert hashlib.sha256(process.communicate(timeout=120)[0]).hexdigest() == want
+
+
+# ---- of several containers ----------------------------------------------------------------------
+
+
+def short(kelp, name):
+    return kelp.ok("inspect", "-f", "{{.Id}}", name)[:12]
+
+
+def test_of_several_one_after_the_other(kelp, busybox):
+    kelp.ok("run", "--name", "a", busybox, "sh", "-c", "echo a1; echo a2; printf a3")
+    kelp.ok("run", "--name", "b", busybox, "sh", "-c", "echo b1; sleep 0.2; echo wrong >&2; sleep 0.2; echo b2")
+    kelp.ok("create", "--name", "never", busybox, "true")
+    a, b = short(kelp, "a"), short(kelp, "b")
+    result = kelp("logs", "b", "a", "never")
+    assert (result.rc, result.err) == (0, f"{b} wrong\n")
+    assert result.out == f"{b} b1\n{b} b2\n{a} a1\n{a} a2\n{a} a3\n", "the last line of one gets a newline"
+    for options in (("--names",), ("--names", "-f"), ("--names", "--color")):  # no terminal: no colour
+        assert kelp("logs", *options, "a", "b").out == "a a1\na a2\na a3\nb b1\nb b2\n", options
+    assert kelp("logs", "--names", "-n", "1", "a", "b").out == "a a3\nb b2\n"
+    assert [line.split(" ")[::2] for line in kelp("logs", "--names", "-t", "a").out.split("\n")] == [["a", f"a{i}"] for i in (1, 2, 3)]
+    assert kelp("logs", "a").out == "a1\na2\na3", "of one, nothing is added"
+    assert kelp("logs", "--latest", "--names").out == ""
+    for order in (("a", "none"), ("none", "a")):
+        kelp.fails("logs", *order, code=125, match="no such container: none")
+    kelp.ok("run", "--name", "silent", "--log-driver", "none", busybox, "true")
+    assert kelp.fails("logs", "a", "silent", code=125, match="container 'silent': log driver 'none'").out == ""
+
+
+def test_colours_on_a_terminal(kelp, busybox):
+    for name in "ab":
+        kelp.ok("run", "--name", name, busybox, "echo", "word")
+    pty = kelp.pty("logs", "--color", "--names", "a", "b")
+    assert pty.wait() == 0
+    assert pty.seen.replace("\r", "") == "\033[31ma\033[0m word\n\033[32mb\033[0m word\n"
+
+
+def test_lines_of_several_are_whole_while_followed(kelp, busybox):
+    """Half a line of one does not come before its other half, though another writes between; of the one that ends first it comes then."""
+    wait = "until [ -e /w/{} ]; do sleep 0.05; done"
+    (kelp.work / "w").mkdir()
+    (kelp.work / "w").chmod(0o777)
+    volume = ("-v", f"{kelp.work}/w:/w")
+    kelp.ok("run", "-d", "--name", "a", *volume, busybox, "sh", "-c",
+            f"echo begin; printf half; touch /w/half; {wait.format('go')}; echo ' and half'; printf end")
+    kelp.ok("run", "-d", "--name", "b", *volume, busybox, "sh", "-c",
+            f"echo begin; {wait.format('half')}; sleep 0.5; echo between; {wait.format('last')}; echo last")
+    follower = kelp.popen("logs", "-f", "--names", "a", "b")
+    harness.wait_for(lambda: (kelp.work / "w/half").exists())
+    assert [follower.stdout.readline() for _ in range(3)] == ["a begin\n", "b begin\n", "b between\n"]
+    kelp.ok("exec", "b", "touch", "/w/go")
+    assert [follower.stdout.readline() for _ in range(2)] == ["a half and half\n", "a end\n"], "b still runs"
+    assert follower.poll() is None
+    kelp.ok("exec", "b", "touch", "/w/last")
+    out, err = follower.communicate(timeout=20 * harness.SCALE)
+    assert (follower.returncode, out, err) == (0, "b last\n", "")
+
+
+def test_many_writers_are_not_mixed(kelp, busybox):
+    n = 5000
+    for name in "abc":
+        kelp.ok("run", "-d", "--name", name, "--log-opt", "max-size=1m", "--log-opt", "max-file=20", busybox, "sh", "-c",
+                "sleep 0.3; " + bursts(n, 500, "0.05"))
+    lines = [line.split(" ") for line in kelp("logs", "-f", "--names", "a", "b", "c").out.splitlines()]
+    for name in "abc":
+        assert [line[1] for line in lines if line[0] == name] == numbers(n)
+    assert len(lines) == 3 * n

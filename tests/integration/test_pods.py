@@ -281,6 +281,53 @@ def test_what_is_killed(kelp, busybox, victim):
     assert ns(kelp, "a", "net") == ns(kelp, "b", "net") == ns(kelp, "web", "net")
 
 
+# ---- what they write and run ---------------------------------------------------------------------
+
+
+def test_logs(kelp, busybox):
+    pod(kelp)
+    for name, what in (("a", "echo a1; printf a2"), ("b", "echo b1 >&2")):
+        kelp.ok("run", "--pod", "web", "--name", name, busybox, "sh", "-c", what)
+    kelp.ok("run", "--name", "other", busybox, "echo", "other")
+    a, b = (kelp.ok("inspect", "-f", "{{.Id}}", name) for name in "ab")
+    result = kelp("pod", "logs", "web")
+    assert (result.rc, result.out, result.err) == (0, f"{a[:12]} a1\n{a[:12]} a2\n", f"{b[:12]} b1\n")
+    result = kelp("pod", "logs", "--names", "-n", "1", "-l")
+    assert (result.out, result.err) == ("a a2\n", "b b1\n")
+    assert [kelp("pod", "logs", "-c", member, "web").out for member in ("a", a[:10])] == ["a1\na2"] * 2
+    assert kelp("pod", "logs", "--names", "-c", "b", "-c", "a", "web").err == "b b1\n"
+    for stranger in ("other", "none", "web"):  # the infra container is no member
+        assert kelp.fails("pod", "logs", "-c", "a", "-c", stranger, "web", code=125,
+                          match=f"pod 'web' has no member '{stranger}'\n.*--ctr-names").out == ""
+    kelp.fails("pod", "logs", "a", code=125, match="a")
+    kelp.fails("pod", "logs", code=125, match="no pod was named")
+    kelp.ok("start", "a", "b")
+    assert kelp("pod", "logs", "-f", "--names", "web", timeout=20).out.split("\n")[0] == "a a1", "it ends though the pod still runs"
+    pod(kelp, name="empty")
+    result = kelp("pod", "logs", "-f", "empty")
+    assert (result.rc, result.out, result.err) == (0, "", "")
+
+
+def test_top(kelp, busybox):
+    pod(kelp)
+    kelp.ok("create", "--pod", "web", "--name", "a", busybox, "sleep", "1000")
+    kelp.ok("create", "--pod", "web", "--name", "b", busybox, "sleep", "2000")
+    kelp.fails("pod", "top", "web", code=125, match="pod 'web' is not running\n.*'kelp pod start web'")
+    kelp.ok("pod", "start", "web")
+    head, *rows = kelp.ok("pod", "top", "web", "hpid", "args").splitlines()
+    assert head.split() == ["HPID", "COMMAND"]
+    assert [int(row.split()[0]) for row in rows] == [kelp.state(name)["Pid"] for name in ("web", "a", "b")]
+    assert [row.split()[1:] for row in rows[1:]] == [["sleep", "1000"], ["sleep", "2000"]]
+    assert "sleep 2000" in kelp.ok("pod", "top", "-l", "--", "-eo", "pid,args")
+    kelp.ok("kill", "a")
+    kelp.ok("wait", "a")
+    assert "sleep 1000" not in kelp.ok("pod", "top", "web") and "sleep 2000" in kelp.ok("pod", "top", "web")
+    kelp.fails("pod", "top", "web", "nonsense", code=125, match="unknown column 'nonsense'")
+    kelp.fails("pod", "top", "none", code=125, match="no such pod: none")
+    kelp.ok("pod", "stop", "-t", "0", "web")
+    kelp.fails("pod", "top", "web", code=125, match="pod 'web' is not running")
+
+
 CALLS = "openat,mkdirat,renameat,renameat2,symlinkat,unlinkat,write,fsync,clone3,clone,vfork"
 
 

@@ -334,3 +334,18 @@ def test_restart_of_those_that_match(kelp, busybox):
     kelp.ok("restart", "-t", "0", "--filter", "label=x")
     assert kelp.state("b") == before and "restart" in actions(kelp, "a")
     kelp.fails("restart", code=125)
+
+
+def test_restart_of_those_that_run(kelp, busybox):
+    for name, *options in (("a", "-l", "x"), ("b",)):
+        kelp.ok("run", "-d", "--name", name, *options, busybox, "sleep", "1000")
+    kelp.ok("create", "--name", "c", "-l", "x", busybox, "sleep", "1000")
+    before = kelp.state("b")
+    kelp.ok("restart", "-t", "0", "--running", "--filter", "label=x")
+    assert "restart" in actions(kelp, "a") and kelp.state("b") == before and kelp.state("c")["Status"] == "created"
+    kelp.ok("restart", "-t", "0", "--running")
+    assert [actions(kelp, n).count("restart") for n in "abc"] == [2, 1, 0] and kelp.state("c")["Status"] == "created"
+    for wrong in (("a",), ("--latest",), ("--cidfile", "f")):
+        kelp.fails("restart", "--running", *wrong, code=125, match="'--running' chooses the containers: name none")
+    kelp.ok("stop", "-t", "0", "--all")
+    assert kelp.ok("restart", "--running") == ""
