@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* global_args — the options before the verb. */
-#include "cli/opt.h"
+#include "base/opt.h"
 
 struct global_args {
         char *root, *log_level;

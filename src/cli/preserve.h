@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* preserve — descriptors of the caller's that a program in a container gets as they are: --preserve-fds, --preserve-fd. */
+#include "base/opt.h"
 #include "base/str.h"
-#include "cli/opt.h"
 
 struct err;
 

@@ -3,8 +3,8 @@
 /*
  * run_args — the options that run and create share, and the way from there to struct run_options.
  */
+#include "base/opt.h"
 #include "base/str.h"
-#include "cli/opt.h"
 #include "cli/preserve.h"
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #pragma once
 /* run_opts — the further options of run and create: those that few people need, and those that have one value here. */
-#include "cli/opt.h"
+#include "base/opt.h"
 
 struct err;
 struct run_args;

@@ -4,8 +4,8 @@
  * select — which containers a verb acts on: those that are named, the latest, all, those that match a filter, those whose ids
  * stand in files. A verb puts a struct select_args into its args and one of the tables into its sections.
  */
+#include "base/opt.h"
 #include "base/str.h"
-#include "cli/opt.h"
 
 #include <stdbool.h>
 

@@ -8,8 +8,8 @@
  * makes a zeroed args struct of args_size, calls init, parses, checks the number of operands, runs, releases.
  */
 #include "base/macros.h"
+#include "base/opt.h"
 #include "cli/complete.h"
-#include "cli/opt.h"
 
 #include <stdbool.h>
 #include <stddef.h>

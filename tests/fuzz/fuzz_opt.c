@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/opt.h"
 #include "base/str.h"
-#include "cli/opt.h"
 #include "cli/term.h"
 
 struct args {

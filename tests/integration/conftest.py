@@ -254,3 +254,14 @@ def debian_store(session_dir, programs, cache_dir, user, debian_oci):
 def debian_kelp(make_kelp, debian_store):
     """Kelp on the store with debian:test."""
     return make_kelp(root=debian_store)
+
+
+def pytest_collection_modifyitems(items):
+    """What kelp-oci does not do yet is listed in oci_pending.txt, FILE::TEST a line: the rest of the conformance tests guard it."""
+    if oci_bundle.OTHER:
+        return
+    listed = pathlib.Path(__file__).with_name("oci_pending.txt").read_text().splitlines()
+    pending = {line for line in listed if line and not line.startswith("#")}
+    for item in items:
+        if f"{item.path.name}::{item.name}" in pending:
+            item.add_marker(pytest.mark.skip(reason="kelp-oci does not do this yet"))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "unit.h"
 
+#include "base/opt.h"
 #include "base/str.h"
-#include "cli/opt.h"
 
 #include <errno.h>
 

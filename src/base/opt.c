@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* opt — see opt.h. */
-#include "cli/opt.h"
+#include "base/opt.h"
 
 #include "base/err.h"
 #include "base/parse.h"

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kelp-oci's command line beyond what the specification says: what its callers rely on. The specification's clauses: test_oci_conformance_*.py."""
+import json
+import signal
+
+import pytest
+
+from harness import wait_for
+
+
+def pause(oci, *options, **kw):
+    """A bundle that runs in the foreground until it is killed, and the Popen of its kelp-oci."""
+    b = oci.bundle("pause")
+    b.save()
+    process = oci.spawn(oci.command("run", "--bundle", b.path, "--pid-file", b.pid_file, *options, b.id), **kw)
+    wait_for(lambda: oci("state", b.id).rc == 0 and b.status() == "running", 10)
+    return b, process
+
+
+def test_run_gives_the_exit_code(anyone):
+    assert anyone.bundle("true").run().rc == 0
+    assert anyone.bundle("exit", 7).run().rc == 7
+
+
+def test_run_deletes_its_container(anyone):
+    b = anyone.bundle("true")
+    b.output()
+    anyone.fails("state", b.id, match="does not exist")
+
+
+def test_run_keep_leaves_it_stopped(anyone):
+    b = anyone.bundle("true")
+    assert b.run("--keep").rc == 0
+    assert b.status() == "stopped" and b.state()["pid"] == 0
+    b.delete()
+
+
+def test_options_may_follow_the_id(anyone):
+    b = anyone.bundle("echo", "hello")
+    b.save()
+    assert anyone.ok("run", b.id, "-b", b.path) == "hello"
+
+
+def test_pid_file_is_digits_alone(anyone):
+    b, _ = pause(anyone)
+    assert b.pid_file.read_text() == str(b.state()["pid"])
+    assert [p.name for p in b.path.iterdir() if "tmp" in p.name] == []
+
+
+def test_state_has_what_callers_read(anyone):
+    b, _ = pause(anyone)
+    result = anyone("state", b.id)
+    assert result.rc == 0 and result.err == ""
+    state = json.loads(result.out)
+    assert state["rootfs"] == str(b.rootfs) and state["owner"] == str(anyone.user.uid) and state["created"].endswith("Z")
+
+
+@pytest.mark.parametrize("sig", ["9", "KILL", "SIGKILL"])
+def test_kill_ends_run_with_128_and_the_signal(anyone, sig):
+    b, process = pause(anyone)
+    b.kill(sig)
+    assert process.wait(10) == 137
+
+
+def test_signals_are_passed_on(anyone):
+    _, process = pause(anyone)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(10) in (0, 128 + signal.SIGTERM)
+
+
+def test_delete_of_a_running_container_takes_force(anyone):
+    b, process = pause(anyone)
+    anyone.fails("delete", b.id, match="not stopped.*running")
+    assert b.status() == "running"
+    b.delete("--force")
+    assert process.wait(10) == 137
+    assert anyone("state", b.id).rc != 0
+    anyone.ok("delete", "--force", b.id)
+
+
+def test_state_outlives_the_runtime(anyone):
+    """A container whose run was killed ends with it, and is there to be deleted."""
+    b, process = pause(anyone)
+    process.kill()
+    process.wait()
+    b.wait("stopped").delete()
+
+
+def test_list(anyone):
+    assert anyone.json("list", "--format", "json") == []
+    b, _ = pause(anyone)
+    assert anyone.ok("list", "-q") == b.id
+    assert [c["status"] for c in anyone.json("list", "-f", "json")] == ["running"]
+    assert "running" in anyone.ok("list")
+
+
+def test_state_directory_follows_xdg_runtime_dir(oci):
+    """Callers pass nothing else."""
+    b = oci.bundle("true")
+    b.save()
+    oci.globals = []
+    assert b.run("--keep").rc == 0
+    assert (oci.runtime_dir / "kelp-oci" / b.id / "state.json").exists()
+    b.delete()
+
+
+def test_json_log_holds_one_error_and_nothing_else(anyone):
+    log = anyone.work / "log"
+    b = anyone.bundle("true")
+    b.save()
+    anyone.globals += ["--log", str(log), "--log-format", "json"]
+    b.output()
+    assert not log.exists()
+    result = anyone.fails("state", "nobody")
+    record = json.loads(log.read_text())
+    assert record["level"] == "error" and record["msg"] in result.err and record["time"].endswith("Z")
+    assert "container does not exist" in record["msg"]
+
+
+@pytest.mark.parametrize("args", [["/bin/missing"], ["missing"]])
+def test_a_missing_program_is_named(anyone, args):
+    b = anyone.bundle()
+    b.process["args"] = args
+    b.fails(match="no such file or directory|executable file not found in \\$PATH|No such file")
+
+
+def test_preserved_descriptors(anyone):
+    b = anyone.bundle("read", "/proc/self/fd/3")
+    b.save()
+    handed = anyone.file("handed", "handed on")
+    run = anyone.command("run", "--preserve-fds", 1, "--bundle", b.path, b.id)
+    result = anyone.execute(["sh", "-c", f"exec 3<{handed}; exec \"$@\"", "sh", *run])
+    assert result.rc == 0 and result.out == "handed on", result
+
+
+def test_a_descriptor_that_is_not_open_is_not_one_of_ours(anyone):
+    b = anyone.bundle("read", "/proc/self/fd/3")
+    b.fails("--preserve-fds", "1", match="descriptor 3")
+
+
+def test_unknown_command_and_option(oci):
+    oci.fails("stat", match="did you mean 'state'")
+    oci.fails("run", "--bundel", "x", "y", match="did you mean '--bundle'")
+
+
+def test_version_and_help(oci):
+    oci.globals = []
+    assert "spec: 1." in oci.ok("--version")
+    assert "Commands:" in oci.ok("--help") and "--keep" in oci.ok("run", "--help")
