@@ -183,3 +183,23 @@ void make_bundle(struct fixture *f)
         f->spec->process.user = xstrdup("0:0");
         f->spec->process.set_home = true;
 }
+
+struct spec_hook_entry *add_hook(struct fixture *f, enum spec_hook point, const char *path,
+                                 const char *words)
+{
+        struct spec_hooks *hooks = &f->spec->hooks[point];
+        const char *script = words ? strstr(words, "-c ") : NULL;
+        struct spec_hook_entry *h;
+
+        hooks->v = xrealloc(hooks->v, hooks->n + 1, sizeof(*hooks->v));
+        h = &hooks->v[hooks->n++];
+        *h = (struct spec_hook_entry){.path = xstrdup(path)};
+        if (script) {
+                strv_add(&h->args, "sh");
+                strv_add(&h->args, "-c");
+                strv_add(&h->args, script + 3);
+        } else if (words) {
+                strv_split(&h->args, words, ' ');
+        }
+        return h;
+}

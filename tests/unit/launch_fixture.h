@@ -42,3 +42,6 @@ int start(struct fixture *f, int fail_stage, int out, struct launched *l, struct
 int finish(struct launched *l);
 /* What a command prints, and its exit code. Caller frees. */
 char *output(struct fixture *f, const char *words, int want_code);
+/* @words: the arguments, with a space between; "-c" takes all the rest. */
+struct spec_hook_entry *add_hook(struct fixture *f, enum spec_hook point, const char *path,
+                                 const char *words);

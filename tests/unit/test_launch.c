@@ -305,27 +305,6 @@ static void test_exec(void **state)
 
 /* ---- hooks ---- */
 
-/* @words: the arguments, with a space between; "-c" takes all the rest. */
-static struct spec_hook_entry *add_hook(struct fixture *f, enum spec_hook point, const char *path,
-                                        const char *words)
-{
-        struct spec_hooks *hooks = &f->spec->hooks[point];
-        const char *script = words ? strstr(words, "-c ") : NULL;
-        struct spec_hook_entry *h;
-
-        hooks->v = xrealloc(hooks->v, hooks->n + 1, sizeof(*hooks->v));
-        h = &hooks->v[hooks->n++];
-        *h = (struct spec_hook_entry){.path = xstrdup(path)};
-        if (script) {
-                strv_add(&h->args, "sh");
-                strv_add(&h->args, "-c");
-                strv_add(&h->args, script + 3);
-        } else if (words) {
-                strv_split(&h->args, words, ' ');
-        }
-        return h;
-}
-
 static void remove_hooks(struct fixture *f)
 {
         for (int i = 0; i < SPEC_HOOK_COUNT; i++)

@@ -13,8 +13,10 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -86,16 +88,23 @@ static void remove_socket(const struct fixture *f)
         CHECK(unlinkat(f->cache_fd, "start", 0) == 0);
 }
 
-/* Whom the kernel names to somebody who connects. */
-static pid_t who_listens(const struct fixture *f)
+static int connect_hold(const struct fixture *f)
 {
         struct sockaddr_un addr = {.sun_family = AF_UNIX};
-        struct ucred who = {0};
-        socklen_t len = sizeof(who);
         int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
         (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/start", f->root);
         CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0);
+        return fd;
+}
+
+/* Whom the kernel names to somebody who connects. */
+static pid_t who_listens(const struct fixture *f)
+{
+        struct ucred who = {0};
+        socklen_t len = sizeof(who);
+        int fd = connect_hold(f);
+
         CHECK(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0);
         (void)fd_close(fd);
         return who.pid;
@@ -229,6 +238,43 @@ static void test_failures(void **state)
         assert_int_equal(unit_fork(run_failures, NULL, 1), 0);
 }
 
+/* These hooks belong to the start. */
+static int run_start_hooks(void *arg)
+{
+        struct fixture f;
+        struct launched l;
+        int fds[2];
+        char text[16] = "";
+
+        (void)arg;
+        setup(&f);
+        f.spec->bundle = xstrdup(f.root);
+        strv_addf(&f.spec->annotations, "run.oci.hooks.stdout=%s/out", f.root);
+        set_command(&f, "/bin/probe echo program");
+        add_hook(&f, SPEC_HOOK_START_CONTAINER, "/bin/probe", "probe write /mark x");
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        create_ok(&f, fds[1], &l);
+        CHECK(faccessat(f.cache_fd, "mark", F_OK, 0) < 0);
+        release_ok(&f);
+        CHECK(faccessat(f.cache_fd, "mark", F_OK, 0) == 0);
+        CHECK(finish(&l) == 0);
+        (void)fd_close(fds[1]);
+        CHECK(read(fds[0], text, sizeof(text)) == 8 && memcmp(text, "program\n", 8) == 0);
+        (void)fd_close(fds[0]);
+        remove_socket(&f);
+        add_hook(&f, SPEC_HOOK_START_CONTAINER, "/bin/probe", "probe exit 4");
+        create_ok(&f, -EBADF, &l);
+        release_fails(&f, ERR_REMOTE, "startContainer hook '/bin/probe': exit status 4");
+        CHECK(finish(&l) == 126);
+        return teardown(&f);
+}
+
+static void test_start_hooks(void **state)
+{
+        (void)state;
+        assert_int_equal(unit_fork(run_start_hooks, NULL, 1), 0);
+}
+
 /* Without a process there is nothing to start, and the container stays as it was. */
 static int run_absent(void *arg)
 {
@@ -319,7 +365,98 @@ static void test_orphan(void **state)
         assert_int_equal(unit_fork(run_orphan, NULL, 1), 0);
 }
 
+/* Who releases ends before the child has read what he wants: the container starts. */
+static int run_released_by_dead(void *arg)
+{
+        struct child_report start = {.what = REPORT_START, .stage = STAGE_HOLD};
+        struct fixture f;
+        struct launched l;
+        int sock;
+
+        (void)arg;
+        setup(&f);
+        set_command(&f, "/bin/probe exit 7");
+        create_ok(&f, -EBADF, &l);
+        CHECK(sys_pidfd_send_signal(l.pidfd, SIGSTOP) == 0);
+        sock = connect_hold(&f);
+        CHECK(sync_send(sock, &start, NULL, 0) == 0);
+        (void)fd_close(sock);
+        CHECK(sys_pidfd_send_signal(l.pidfd, SIGCONT) == 0);
+        CHECK(finish(&l) == 7);
+        return teardown(&f);
+}
+
+static void test_released_by_dead(void **state)
+{
+        (void)state;
+        assert_int_equal(unit_fork(run_released_by_dead, NULL, 1), 0);
+}
+
+/* ---- what it keeps while it waits ---- */
+
+/* The terminal comes with HELD; few descriptors are no hindrance to waiting. */
+static int run_terminal(void *arg)
+{
+        struct spec_rlimit limit = {.resource = RLIMIT_NOFILE, .soft = 4, .hard = 4};
+        struct fixture f;
+        struct launched l;
+        char text[64] = "";
+        ssize_t n;
+
+        (void)arg;
+        setup(&f);
+        f.spec->process.terminal = true;
+        f.spec->process.rlimits = &limit;
+        f.spec->process.n_rlimits = 1;
+        set_command(&f, "/bin/probe echo program");
+        create_ok(&f, -EBADF, &l);
+        CHECK(l.terminal >= 0 && l.keeper >= 0 && isatty(l.terminal) && isatty(l.keeper));
+        CHECK(held(&f) && held(&f));
+        release_ok(&f);
+        CHECK(poll(&(struct pollfd){.fd = l.terminal, .events = POLLIN}, 1, 5000) == 1);
+        n = read(l.terminal, text, sizeof(text) - 1);
+        CHECK(n > 0 && strstr(text, "program"));
+        CHECK(finish(&l) == 0);
+        f.spec->process.rlimits = NULL;
+        f.spec->process.n_rlimits = 0;
+        return teardown(&f);
+}
+
+static void test_terminal(void **state)
+{
+        (void)state;
+        assert_int_equal(unit_fork(run_terminal, NULL, 1), 0);
+}
+
 /* ---- namespaces ---- */
+
+/* Joined by path: then a process in between makes the child. */
+static int run_joined(void *arg)
+{
+        struct fixture f;
+        struct launched l;
+
+        (void)arg;
+        setup(&f);
+        make_bundle(&f);
+        f.spec->bundle = xstrdup(f.root);
+        f.spec->ns[SPEC_NS_NET].path = xstrdup("/proc/self/ns/net");
+        f.spec->ns[SPEC_NS_IPC].path = xstrdup("/proc/self/ns/ipc");
+        CHECK(unshare(CLONE_NEWNET | CLONE_NEWIPC) == 0);
+        strv_release(&f.spec->sysctl);
+        set_command(&f, "/bin/probe exit 7");
+        create_ok(&f, -EBADF, &l);
+        CHECK(who_listens(&f) == l.pid);
+        release_ok(&f);
+        CHECK(finish(&l) == 7);
+        return teardown(&f);
+}
+
+static void test_joined(void **state)
+{
+        (void)state;
+        assert_int_equal(unit_fork(run_joined, NULL, 1), 0);
+}
 
 struct kind {
         bool user, pid, as_root;
@@ -385,9 +522,11 @@ static void test_namespaces(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-            cmocka_unit_test(test_hold),     cmocka_unit_test(test_kept_socket),
-            cmocka_unit_test(test_failures), cmocka_unit_test(test_absent),
-            cmocka_unit_test(test_orphan),   cmocka_unit_test(test_namespaces),
+            cmocka_unit_test(test_hold),        cmocka_unit_test(test_kept_socket),
+            cmocka_unit_test(test_failures),    cmocka_unit_test(test_absent),
+            cmocka_unit_test(test_orphan),      cmocka_unit_test(test_namespaces),
+            cmocka_unit_test(test_start_hooks), cmocka_unit_test(test_released_by_dead),
+            cmocka_unit_test(test_terminal),    cmocka_unit_test(test_joined),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
