@@ -16,6 +16,7 @@
 #include "base/path.h"
 #include "base/random_id.h"
 #include "base/tmp_dir.h"
+#include "events/events.h"
 #include "secret/secret_internal.h"
 
 #include <ctype.h>
@@ -150,6 +151,18 @@ static int make(const struct dirs *d, const struct secret_create_opts *o, const 
         return r;
 }
 
+static void tell(const struct dirs *d, const char *action, const char *name, const char *id,
+                 const struct strv *labels)
+{
+        const char *attributes[] = {"driver", SECRET_DRIVER, "name", name, NULL};
+
+        event_emit(d, &(struct event){.type = "secret",
+                                      .action = action,
+                                      .id = id,
+                                      .labels = labels,
+                                      .attributes = attributes});
+}
+
 static int exists_already(const struct dirs *d, const struct secret_create_opts *o, char **ret_id,
                           struct err **reterr)
 {
@@ -181,10 +194,14 @@ int secret_create(const struct dirs *d, const struct secret_create_opts *o, char
                         return 0;
                 }
                 r = make(d, o, id, old && o->replace ? old->created_ns : 0, reterr);
-                if (r == 0)
+                if (r == 0) {
                         r = exists_already(d, o, ret_id, reterr);
-                else if (r > 0)
+                } else if (r > 0) {
+                        if (r == RENAME_EXCHANGE && old)
+                                tell(d, "remove", o->name, old->id, &old->labels);
+                        tell(d, "create", o->name, id, o->labels);
                         *ret_id = xstrdup(id);
+                }
         }
         return r < 0 ? err_wrap(reterr, r, "create secret '%s'", o->name) : 0;
 }
@@ -209,6 +226,7 @@ int secret_remove(const struct dirs *d, const char *name, char **ret_id, struct 
                                        : err_sys(reterr, errno, "remove secret '%s'", name);
         FAULT_POINT("secret-removed");
         (void)path_remove_tree(tmp, id, NULL);
+        tell(d, "remove", s->name, s->id, &s->labels);
         *ret_id = TAKE_PTR(s->id);
         return 0;
 }

@@ -64,6 +64,23 @@ def test_filters(kelp, busybox):
     kelp.fails("events", "--filter", "colour", code=125, match="KEY=VALUE")
 
 
+def test_secrets(kelp):
+    def make(*options):
+        return kelp.ok("secret", "create", *options, "pw", "-", input="hunter2")
+
+    since = str(time.time())
+    first = make("-l", "of=db")
+    second = make("--replace", "-l", "of=web")
+    assert make("--ignore") == second, "nothing is made"
+    kelp.ok("secret", "rm", second)
+    events = told(kelp, "--since", since, "--filter", "secret=pw")
+    assert [(e["Type"], e["Action"], e["Actor"]["ID"], e["Actor"]["Attributes"]) for e in events] == [
+        ("secret", action, who, {"name": "pw", "driver": "file", "of": of})
+        for action, who, of in (("create", first, "db"), ("remove", first, "db"), ("create", second, "web"), ("remove", second, "web"))]
+    assert actions(kelp, "--filter", "type=secret", "--filter", "label=of=web") == ["create", "remove"]
+    assert "hunter2" not in kelp.ok("events", "--stream=false", "--since", since, "--format", "json")
+
+
 def test_times(kelp, busybox):
     kelp.ok("create", "--name", "one", busybox, "true")
     middle = time.time_ns()
