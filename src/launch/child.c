@@ -135,6 +135,12 @@ static int stage_idmap(struct child *c)
                 return r;
         if (report.what != REPORT_GO_IDMAP)
                 return -EPROTO;
+        if (c->plan->new_cgroup) {
+                child_note_set(c->note, "cgroup namespace");
+                r = sys_unshare(CLONE_NEWCGROUP);
+                if (r < 0)
+                        return r;
+        }
         /* Until here the monitor had to write our maps, which takes a dumpable process. From here on nobody in the
          * container may look at us: our program and memory are the host's. The exec makes the process dumpable again. */
         return prctl(PR_SET_DUMPABLE, 0) < 0 ? -errno : 0;

@@ -46,6 +46,10 @@ struct launch_opts {
          * on it and launch_start() returns; launch_release() lets it go on. SO_PEERCRED of who connects there names the child. The caller closes his own
          * descriptor after launch_start(): whoever has it open keeps a socket alive on which nobody may listen any more. -EBADF: no hold. */
         int hold_fd;
+        /* In the parent, while the child @pid runs nothing of the container's and has no cgroup namespace of its own yet: to put it where that is to
+         * have its root. A failure is the launch's. NULL: none. */
+        int (*place)(pid_t pid, void *arg, struct err **reterr);
+        void *place_arg;
 };
 /* @o NULL: as launch_plan_new(). With a hold, a process that is absent is accepted: the child cannot be released then. */
 int launch_plan_new_with(const struct spec *s, int root_fd, int cache_fd,

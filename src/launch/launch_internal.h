@@ -52,7 +52,10 @@ struct launch_plan {
 
         bool orphan; /* no death signal */
         int hold_fd; /* where the child waits before the program; borrowed; -EBADF: it does not */
-        bool hooks;  /* some of those that launch_start() or the child runs */
+        int (*place)(pid_t pid, void *arg, struct err **reterr); /* NULL: it stays in our cgroup */
+        void *place_arg;
+        bool new_cgroup;  /* not among the flags: its root is where the child is at that moment */
+        bool hooks;       /* some of those that launch_start() or the child runs */
         bool give_mounts; /* the option U: some mounts become the user's */
         bool loopback, new_keyring, keep_groups, no_setgroups, no_new_privs;
         char **argv, **envp;

@@ -313,6 +313,8 @@ int launch_plan_new_with(const struct spec *s, int root_fd, int cache_fd,
         if (o) {
                 p->orphan = o->orphan;
                 p->hold_fd = o->hold_fd;
+                p->place = o->place;
+                p->place_arg = o->place_arg;
         }
         if (s->rdt.set) /* whoever asks for a share of the cache must not get a container without */
                 return err_new(reterr, ERR_UNSUPPORTED,

@@ -124,6 +124,10 @@ int launch_plan_namespaces(struct launch_plan *p, struct err **reterr)
         r = plan_each(p, reterr);
         if (r < 0)
                 return r;
+        if (p->place && (p->clone_flags & CLONE_NEWCGROUP)) {
+                p->new_cgroup = true;
+                p->clone_flags &= ~(uint64_t)CLONE_NEWCGROUP;
+        }
         p->write_maps = (p->clone_flags & CLONE_NEWUSER) != 0;
         p->loopback = (p->clone_flags & CLONE_NEWNET) != 0;
         if (p->write_maps && (s->uid_map.n == 0 || s->gid_map.n == 0)) {

@@ -328,6 +328,8 @@ static int spawn_maps(struct spawn *s, struct err **reterr)
         int r;
 
         r = spawn_oom_score(s, reterr);
+        if (r == 0 && s->plan->place)
+                r = s->plan->place(s->pid, s->plan->place_arg, reterr);
         if (r < 0)
                 return r;
         if (s->plan->write_maps) {

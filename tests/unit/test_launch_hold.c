@@ -430,6 +430,76 @@ static void test_terminal(void **state)
 
 /* ---- namespaces ---- */
 
+static int place_refused(pid_t pid, void *arg, struct err **reterr)
+{
+        CHECK(arg == NULL && pid > 0);
+        return err_new(reterr, ERR_DENIED, "no room for it");
+}
+
+/* @arg: a cgroup's directory. */
+static int place_in(pid_t pid, void *arg, struct err **reterr)
+{
+        AUTO_FREE char *path = xasprintf("%s/cgroup.procs", (const char *)arg);
+        AUTO_FREE char *text = xasprintf("%d", (int)pid);
+
+        return write_file(path, text) ? 0 : err_new(reterr, ERR_DENIED, "'%s'", path);
+}
+
+/* The root of its cgroup namespace is where the child was put, not where its creator is. @arg: a cgroup, NULL: none can be made. */
+static int run_place(void *arg)
+{
+        struct launch_opts opts = {.hold_fd = -EBADF, .place = place_refused};
+        struct fixture f;
+        struct launched l;
+        struct err *e = NULL;
+        char *text = NULL;
+        int fds[2];
+
+        setup_in(&f, arg == NULL);
+        make_bundle(&f);
+        f.spec->bundle = xstrdup(f.root);
+        set_command(&f, "/bin/probe read /proc/self/cgroup");
+        CHECK(start_with(&f, &opts, -1, -EBADF, &l, &e) < 0);
+        CHECK(strcmp(err_message(e), "no room for it") == 0);
+        e = err_free(e);
+        CHECK(waitpid(-1, NULL, WNOHANG | __WALL) < 0 && errno == ECHILD);
+        if (!arg)
+                return teardown(&f);
+        opts.place = place_in;
+        opts.place_arg = arg;
+        CHECK(pipe2(fds, O_CLOEXEC) == 0);
+        CHECK(start_with(&f, &opts, -1, fds[1], &l, &e) >= 0);
+        (void)fd_close(fds[1]);
+        CHECK(io_read_fd(fds[0], "pipe", 65536, &text, NULL, &e) >= 0);
+        (void)fd_close(fds[0]);
+        CHECK(finish(&l) == 0);
+        if (!strstr(text, "0::/\n"))
+                (void)fprintf(stderr, "%s", text);
+        CHECK(strstr(text, "0::/\n"));
+        free(text);
+        return teardown(&f);
+}
+
+static void test_place(void **state)
+{
+        static const char *const tops[] = {"/sys/fs/cgroup/unified", "/sys/fs/cgroup"};
+
+        (void)state;
+        assert_int_equal(unit_fork(run_place, NULL, 1), 0);
+        for (size_t i = 0; geteuid() == 0 && i < ARRAY_SIZE(tops); i++) {
+                AUTO_FREE char *procs = xasprintf("%s/cgroup.procs", tops[i]);
+                AUTO_FREE char *path = xasprintf("%s/kelp-launch-%d", tops[i], (int)getpid());
+                int r;
+
+                if (access(procs, W_OK) < 0 || mkdir(path, 0755) < 0)
+                        continue;
+                r = unit_fork(run_place, path, 0);
+                assert_int_equal(rmdir(path), 0);
+                assert_int_equal(r, 0);
+                break;
+        }
+}
+
 /* Joined by path: then a process in between makes the child. */
 static int run_joined(void *arg)
 {
@@ -527,6 +597,7 @@ int main(void)
             cmocka_unit_test(test_orphan),      cmocka_unit_test(test_namespaces),
             cmocka_unit_test(test_start_hooks), cmocka_unit_test(test_released_by_dead),
             cmocka_unit_test(test_terminal),    cmocka_unit_test(test_joined),
+            cmocka_unit_test(test_place),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
