@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* state, kill, delete, pause, resume, list: what is done with a container that is there. */
+/* start, state, kill, delete, pause, resume, list: what is done with a container that is there. */
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fd.h"
@@ -21,6 +21,14 @@ static int find(struct oci *o, const struct strv *operands, bool lock, struct oc
         int r = oci_open_root(o, reterr);
 
         return r < 0 ? r : oci_container_find(o, operands->v[0], lock, ret, reterr);
+}
+
+static int run_start(struct oci *o, void *args, const struct strv *operands, struct err **reterr)
+{
+        AUTO(oci_container_freep) struct oci_container *c = NULL;
+        int r = find(o, operands, true, &c, reterr);
+
+        return r < 0 ? r : oci_start(c, reterr);
 }
 
 static int run_state(struct oci *o, void *args, const struct strv *operands, struct err **reterr)
@@ -211,6 +219,7 @@ static int run_list(struct oci *o, void *args, const struct strv *operands, stru
                                                 .args_size = size,                                 \
                                                 .run = run_##c,                                    \
                                                 .help = __VA_ARGS__}
+COMMAND(start, "ID", 1, 1, NULL, 0, "let the program of a created container begin");
 COMMAND(state, "ID", 1, 1, NULL, 0, "print the state of a container");
 COMMAND(kill, "ID [SIGNAL]", 1, 2, kill_sections, sizeof(struct kill_args),
         "send a signal (default: TERM) to its first process");

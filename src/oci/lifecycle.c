@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * lifecycle.c — create, start, delete. Theory of operation: state.json is written before the launch (what must be undone is known then) and again
- * with the process in it.
+ * with the process in it. The container's first process waits on the socket "start", which it began to listen on itself: it needs nobody of us
+ * until then, and a "start" that is killed leaves it waiting for the next one.
  */
 #include "base/atomic_file.h"
 #include "base/err.h"
@@ -34,6 +35,7 @@ struct making {
         const struct oci_create_opts *opts;
         struct oci_container *c;
         struct launched p;
+        int hold_fd;
 };
 
 static int read_bundle(struct making *m, struct err **reterr)
@@ -103,18 +105,32 @@ static int make_cgroup(struct making *m, struct err **reterr)
         return r;
 }
 
+static int bind_start(struct making *m, struct err **reterr)
+{
+        struct sockaddr_un addr = {.sun_family = AF_UNIX};
+        char dir[FD_PATH_MAX];
+
+        (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" OCI_START_SOCKET,
+                       fd_path(m->c->dir_fd, dir));
+        m->hold_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        if (m->hold_fd < 0 || bind(m->hold_fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+                return err_sys(reterr, errno, "make the socket to start it by");
+        return 0;
+}
+
 static int launch(struct making *m, struct err **reterr)
 {
         AUTO(launch_plan_freep) struct launch_plan *plan = NULL;
         AUTO_CLOSE int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         int fds[LAUNCH_PRESERVE_MAX], r;
+        struct launch_opts lo = {.orphan = true, .hold_fd = m->hold_fd};
         struct launch_io io = {.in = 0, .out = 1, .err = 2, .preserve = fds};
 
         if (root_fd < 0)
                 return err_sys(reterr, errno, "open '/'");
         for (; io.n_preserve < m->opts->preserve_fds; io.n_preserve++)
                 fds[io.n_preserve] = OCI_FIRST_PRESERVED + (int)io.n_preserve;
-        r = launch_plan_new(m->c->spec, root_fd, m->c->dir_fd, &plan, reterr);
+        r = launch_plan_new_with(m->c->spec, root_fd, m->c->dir_fd, &lo, &plan, reterr);
         if (r == 0)
                 r = launch_start(plan, &io, &m->p, reterr);
         if (r == 0 && m->p.warning)
@@ -173,7 +189,8 @@ static int make(struct making *m, struct err **reterr)
 
         if ((r = read_bundle(m, reterr)) < 0 || (r = check_terminal(m, reterr)) < 0 ||
             (r = make_cgroup(m, reterr)) < 0 || (r = oci_container_save(c, reterr)) < 0 ||
-            (r = launch(m, reterr)) < 0 || (r = process_identify(m->p.pid, &c->init, reterr)) < 0 ||
+            (r = bind_start(m, reterr)) < 0 || (r = launch(m, reterr)) < 0 ||
+            (r = process_identify(m->p.pid, &c->init, reterr)) < 0 ||
             (r = c->cgroup ? cgroup_attach(c->cgroup, m->p.pid, reterr) : 0) < 0 ||
             (r = send_console(m, reterr)) < 0 || (r = write_pid_file(m, reterr)) < 0)
                 return r;
@@ -182,6 +199,7 @@ static int make(struct making *m, struct err **reterr)
 
 static void making_release(struct making *m)
 {
+        m->hold_fd = fd_close(m->hold_fd);
         m->p.terminal = fd_close(m->p.terminal);
         m->p.keeper = fd_close(m->p.keeper);
         free(TAKE_PTR(m->p.warning));
@@ -191,7 +209,7 @@ int oci_create(const struct oci *o, const char *id, const struct oci_create_opts
                struct oci_container **ret, int *ret_pidfd, struct err **reterr)
 {
         AUTO(oci_container_freep) struct oci_container *c = NULL;
-        struct making m = {.o = o, .opts = opts};
+        struct making m = {.o = o, .opts = opts, .hold_fd = -EBADF};
         int r = oci_container_new(o, id, &c, reterr);
 
         if (r < 0)
@@ -236,11 +254,28 @@ static int kill_and_wait(struct oci_container *c, int pidfd, struct err **reterr
 
 /* ---- start ---- */
 
-int oci_started(struct oci_container *c, int pidfd, struct err **reterr)
+int oci_start(struct oci_container *c, struct err **reterr)
 {
-        int r =
-            launch_hooks_run(c->spec, SPEC_HOOK_POSTSTART, "running", c->init.pid, NULL, reterr);
+        AUTO_STRV warnings = {0};
+        AUTO_CLOSE int pidfd = -EBADF;
+        enum oci_status status = oci_container_status(c, &pidfd);
+        int r;
 
+        if (status != OCI_CREATED)
+                return err_new(reterr, ERR_BUSY,
+                               "container '%s' cannot be started: it is %s, not created", c->id,
+                               oci_status_name(status));
+        r = oci_container_spec(c, &warnings, reterr);
+        if (r < 0)
+                return r;
+        if (c->spec->process.absent)
+                return err_new(reterr, ERR_INVALID,
+                               "container '%s' cannot be started: its config.json has no process",
+                               c->id);
+        r = launch_release(c->dir_fd, OCI_START_SOCKET, reterr);
+        if (r < 0)
+                return r;
+        r = launch_hooks_run(c->spec, SPEC_HOOK_POSTSTART, "running", c->init.pid, NULL, reterr);
         if (r < 0)
                 (void)kill_and_wait(c, pidfd, NULL);
         return r;

@@ -4,7 +4,8 @@
  * oci — the commands of kelp-oci, and what they share: the state directory (state.c), the making of a container and its end (lifecycle.c), and
  * the log for callers (log.c).
  *
- * A container is the directory ROOT/ID: config.json as it was when it was made, and state.json (replaced whole). Making the directory makes the id ours. run (until its program runs) and delete hold a lock on it; state and kill never wait for one.
+ * A container is the directory ROOT/ID: config.json as it was when it was made, state.json (replaced whole), and "start", the socket on
+ * which its first process waits. Making the directory makes the id ours. create, start, run (until its program runs) and delete hold a lock on it; state and kill never wait for one.
  */
 #include "base/macros.h"
 #include "base/opt.h"
@@ -42,6 +43,8 @@ void oci_warn(const struct strv *warnings);
 int oci_log_check(const struct oci_globals *g, struct err **reterr);
 
 /* ---- state.c ---- */
+
+#define OCI_START_SOCKET "start"
 
 enum oci_status { OCI_CREATING, OCI_CREATED, OCI_RUNNING, OCI_PAUSED, OCI_STOPPED };
 const char *oci_status_name(enum oci_status s);
@@ -87,11 +90,11 @@ struct oci_create_opts {
         const char *pid_file, *console_socket; /* NULL: none */
         uint32_t preserve_fds; /* checked by the caller, before anything was opened */
 };
-/* Up to where its program runs. On failure nothing is left of it. *ret_pidfd: our child. */
+/* Up to where its first process waits. On failure nothing is left of it. *ret_pidfd: our child. */
 int oci_create(const struct oci *o, const char *id, const struct oci_create_opts *opts,
                struct oci_container **ret, int *ret_pidfd, struct err **reterr);
-/* Runs the poststart hooks; one that fails ends the container. */
-int oci_started(struct oci_container *c, int pidfd, struct err **reterr);
+/* Lets its program begin, and runs the poststart hooks; one that fails ends the container. Holds the lock. */
+int oci_start(struct oci_container *c, struct err **reterr);
 /* Kills what is left of it when @force, runs the poststop hooks, whose failures are warnings, and forgets it. Holds the lock. */
 int oci_delete(const struct oci *o, struct oci_container *c, bool force, struct err **reterr);
 
@@ -107,8 +110,9 @@ struct oci_command {
         size_t args_size;
         int (*run)(struct oci *o, void *args, const struct strv *operands, struct err **reterr);
 };
-extern const struct oci_command oci_cmd_state, oci_cmd_kill, oci_cmd_delete, oci_cmd_run,
-    oci_cmd_list, oci_cmd_spec, oci_cmd_features, oci_cmd_pause, oci_cmd_resume;
+extern const struct oci_command oci_cmd_create, oci_cmd_start, oci_cmd_state, oci_cmd_kill,
+    oci_cmd_delete, oci_cmd_run, oci_cmd_list, oci_cmd_spec, oci_cmd_features, oci_cmd_pause,
+    oci_cmd_resume;
 
 /* Prints a document for other programs. */
 int oci_print_json(struct json_object *o, struct err **reterr);

@@ -12,6 +12,7 @@
 #include "base/lock.h"
 #include "base/path.h"
 #include "cgroup/cgroup.h"
+#include "launch/launch.h"
 #include "oci/oci.h"
 #include "spec/spec.h"
 
@@ -20,7 +21,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #define STATE_FILE  "state.json"
@@ -206,6 +209,27 @@ static int read_state(struct oci_container *c, struct json_object *doc, struct e
         return cgroup_from_json(json_key(&at, "cgroup").obj, STATE_FILE, &c->cgroup, reterr);
 }
 
+/*
+ * Its maker was killed before it could write down the process, which listens all the same: the socket's peer is the process that called
+ * listen(2). It takes a connection that says nothing for none.
+ */
+static void find_waiting(struct oci_container *c)
+{
+        AUTO_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+        struct sockaddr_un addr = {.sun_family = AF_UNIX};
+        struct ucred peer;
+        socklen_t len = sizeof(peer);
+        char dir[FD_PATH_MAX];
+
+        (void)snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/" OCI_START_SOCKET,
+                       fd_path(c->dir_fd, dir));
+        if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0 ||
+            getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || peer.pid <= 0)
+                return;
+        if (process_identify(peer.pid, &c->init, NULL) < 0)
+                c->init.pid = 0;
+}
+
 int oci_container_find(const struct oci *o, const char *id, bool lock, struct oci_container **ret,
                        struct err **reterr)
 {
@@ -233,6 +257,8 @@ int oci_container_find(const struct oci *o, const char *id, bool lock, struct oc
         } else if ((r = read_state(c, doc, reterr)) < 0) {
                 return err_wrap(reterr, r, "container '%s'", id);
         }
+        if (c->init.pid == 0 && !(!lock && lock_is_held(c->dir_fd, ".")))
+                find_waiting(c);
         *ret = TAKE_PTR(c);
         return 0;
 }
@@ -269,7 +295,7 @@ enum oci_status oci_container_status(const struct oci_container *c, int *ret_pid
                 *ret_pidfd = TAKE_FD(pidfd);
         if (cgroup_is_frozen(c->cgroup))
                 return OCI_PAUSED;
-        return OCI_RUNNING;
+        return launch_is_held(c->dir_fd, OCI_START_SOCKET) ? OCI_CREATED : OCI_RUNNING;
 }
 
 struct json_object *oci_container_state(struct oci_container *c, struct err **reterr)

@@ -78,12 +78,52 @@ def test_delete_of_a_running_container_takes_force(anyone):
     anyone.ok("delete", "--force", b.id)
 
 
-def test_state_outlives_the_runtime(anyone):
-    """A container whose run was killed ends with it, and is there to be deleted."""
+def test_a_container_outlives_the_runtime(anyone):
     b, process = pause(anyone)
     process.kill()
     process.wait()
-    b.wait("stopped").delete()
+    assert b.status() == "running"
+    b.stop().delete()
+
+
+def test_create_exits_and_start_begins(anyone):
+    b = anyone.bundle("echo", "begun").create()
+    assert b.status() == "created" and b.stdout == "" and b.pid == b.state()["pid"]
+    b.start()
+    assert b.finish() == "begun"
+
+
+def test_delete_force_finds_what_a_killed_create_left(anyone):
+    """The process waits already, and nobody wrote it down."""
+    b = anyone.bundle("pause").create()
+    pid = b.pid
+    (anyone.root / b.id / "state.json").unlink()
+    assert b.status() == "created"
+    b.delete("--force")
+    wait_for(lambda: pid not in anyone.processes(), 5)
+
+
+def test_delete_force_of_a_bare_directory(anyone):
+    """A create that was killed at its first step."""
+    (anyone.root / "half").mkdir(mode=0o700)
+    anyone.give(anyone.root / "half")
+    assert anyone.json("state", "half")["status"] == "stopped"
+    anyone.ok("delete", "half")
+    anyone.fails("state", "half", match="does not exist")
+
+
+def test_run_detached(anyone):
+    b = anyone.bundle("pause")
+    assert b.run("--detach").rc == 0
+    assert b.status() == "running"
+
+
+def test_terminal_without_a_socket_is_an_error(anyone):
+    b = anyone.bundle("true")
+    b.process["terminal"] = True
+    result = b.try_create()
+    assert result.rc != 0 and "--console-socket" in result.err, result
+    assert anyone("state", b.id).rc != 0
 
 
 def test_list(anyone):
@@ -139,7 +179,7 @@ def test_a_descriptor_that_is_not_open_is_not_one_of_ours(anyone):
 
 
 def test_unknown_command_and_option(oci):
-    oci.fails("stat", match="did you mean 'state'")
+    oci.fails("lsit", match="did you mean 'list'")
     oci.fails("run", "--bundel", "x", "y", match="did you mean '--bundle'")
 
 

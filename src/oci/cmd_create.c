@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* run: a container from a bundle, in the foreground. */
+/* create and run: a container from a bundle. */
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/opt.h"
@@ -17,7 +17,7 @@
 struct create_args {
         char *bundle, *pid_file, *console_socket;
         uint32_t preserve_fds;
-        bool keep;
+        bool detach, keep;
 };
 
 #define FIELD(f) offsetof(struct create_args, f)
@@ -33,8 +33,13 @@ struct create_args {
                     "pass on descriptors 3 to 3+N-1"                                               \
         }
 
+static const struct opt create_opts[] = {CREATE_OPTIONS, {0}};
+static const struct opt_section create_sections[] = {{create_opts, NULL, 0, false}, {0}};
 static const struct opt run_opts[] = {
-    CREATE_OPTIONS, {"keep", 0, OPT_BOOL, FIELD(keep), NULL, "do not delete it at its end"}, {0}};
+    CREATE_OPTIONS,
+    {"detach", 'd', OPT_BOOL, FIELD(detach), NULL, "return when it runs"},
+    {"keep", 0, OPT_BOOL, FIELD(keep), NULL, "do not delete it at its end"},
+    {0}};
 static const struct opt_section run_sections[] = {{run_opts, NULL, 0, false}, {0}};
 
 /* Before we open anything: a number that the caller has not open must not become a descriptor of ours. */
@@ -57,6 +62,21 @@ static struct oci_create_opts to_opts(const struct create_args *a)
                                         .pid_file = a->pid_file,
                                         .console_socket = a->console_socket,
                                         .preserve_fds = a->preserve_fds};
+}
+
+static int run_create(struct oci *o, void *args, const struct strv *operands, struct err **reterr)
+{
+        AUTO(oci_container_freep) struct oci_container *c = NULL;
+        const struct create_args *a = args;
+        struct oci_create_opts opts = to_opts(a);
+        AUTO_CLOSE int pidfd = -EBADF;
+        int r = check_preserved(a, reterr);
+
+        if (r == 0)
+                r = oci_check_id(operands->v[0], reterr);
+        if (r == 0)
+                r = oci_open_root(o, reterr);
+        return r < 0 ? r : oci_create(o, operands->v[0], &opts, &c, &pidfd, reterr);
 }
 
 /* ---- run ---- */
@@ -126,11 +146,12 @@ static int run_run(struct oci *o, void *args, const struct strv *operands, struc
         if (r < 0)
                 return r;
         signals_to_forward(&forwarded);
-        (void)sigprocmask(SIG_BLOCK, &forwarded, NULL);
+        if (!a->detach)
+                (void)sigprocmask(SIG_BLOCK, &forwarded, NULL);
         r = oci_create(o, operands->v[0], &opts, &c, &pidfd, reterr);
         if (r < 0)
                 return r;
-        r = oci_started(c, pidfd, reterr);
+        r = oci_start(c, reterr);
         if (r < 0) {
                 AUTO_ERR struct err *e = NULL;
 
@@ -138,9 +159,19 @@ static int run_run(struct oci *o, void *args, const struct strv *operands, struc
                         fprintf(stderr, "kelp-oci: warning: %s\n", err_message(e));
                 return r;
         }
-        return run_foreground(o, a, c, pidfd, reterr);
+        return a->detach ? 0 : run_foreground(o, a, c, pidfd, reterr);
 }
 
+const struct oci_command oci_cmd_create = {
+    .name = "create",
+    .operands = "ID",
+    .help = "make a container, up to where its program would begin",
+    .min = 1,
+    .max = 1,
+    .sections = create_sections,
+    .args_size = sizeof(struct create_args),
+    .run = run_create,
+};
 const struct oci_command oci_cmd_run = {
     .name = "run",
     .operands = "ID",
