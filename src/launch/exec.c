@@ -27,6 +27,7 @@ int launch_exec(const struct launch_exec_opts *opts, int root_fd, int cache_fd,
         *ret = (struct launched){
             .pidfd = -EBADF, .terminal = -EBADF, .keeper = -EBADF, .helper_pidfd = -EBADF};
         p->join_process = true;
+        p->orphan = opts->orphan;
         p->joins[0] = (struct launch_join){
             .fd = opts->container_pidfd,
             .nstype = exec_namespaces(opts->spec, opts->in_u),

@@ -84,6 +84,7 @@ struct launch_exec_opts {
         const struct spec_process *process; /* what to execute */
         int container_pidfd;
         bool privileged;
+        bool orphan; /* as in launch_opts */
         bool
             in_u; /* the caller is: then the user namespace of a container without one of its own is not entered */
 };

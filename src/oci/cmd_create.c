@@ -3,16 +3,10 @@
 #include "base/err.h"
 #include "base/fd.h"
 #include "base/opt.h"
-#include "base/sys.h"
-#include "launch/launch.h"
 #include "oci/oci.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <stddef.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 struct create_args {
         char *bundle, *pid_file, *console_socket;
@@ -42,20 +36,6 @@ static const struct opt run_opts[] = {
     {0}};
 static const struct opt_section run_sections[] = {{run_opts, NULL, 0, false}, {0}};
 
-/* Before we open anything: a number that the caller has not open must not become a descriptor of ours. */
-static int check_preserved(const struct create_args *a, struct err **reterr)
-{
-        if (a->preserve_fds > LAUNCH_PRESERVE_MAX)
-                return err_new(reterr, ERR_USAGE, "option '--preserve-fds': more than %d",
-                               LAUNCH_PRESERVE_MAX);
-        for (uint32_t i = 0; i < a->preserve_fds; i++) {
-                if (fcntl(OCI_FIRST_PRESERVED + (int)i, F_GETFD) < 0)
-                        return err_sys(reterr, errno, "option '--preserve-fds': descriptor %d",
-                                       OCI_FIRST_PRESERVED + (int)i);
-        }
-        return 0;
-}
-
 static struct oci_create_opts to_opts(const struct create_args *a)
 {
         return (struct oci_create_opts){.bundle = a->bundle,
@@ -70,7 +50,7 @@ static int run_create(struct oci *o, void *args, const struct strv *operands, st
         const struct create_args *a = args;
         struct oci_create_opts opts = to_opts(a);
         AUTO_CLOSE int pidfd = -EBADF;
-        int r = check_preserved(a, reterr);
+        int r = oci_check_preserved(a->preserve_fds, reterr);
 
         if (r == 0)
                 r = oci_check_id(operands->v[0], reterr);
@@ -81,45 +61,15 @@ static int run_create(struct oci *o, void *args, const struct strv *operands, st
 
 /* ---- run ---- */
 
-/* What ends us, and what the kernel sends to who does wrong, is not the container's; all else is. */
-static void signals_to_forward(sigset_t *ret)
-{
-        static const int own[] = {SIGKILL, SIGSTOP, SIGSEGV, SIGBUS,  SIGILL,  SIGFPE,  SIGTRAP,
-                                  SIGSYS,  SIGABRT, SIGPIPE, SIGTTIN, SIGTTOU, SIGTSTP, SIGURG};
-
-        (void)sigfillset(ret);
-        for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-                (void)sigdelset(ret, own[i]);
-}
-
-/* Its exit code, or 128 and the number of the signal. */
-static int await_end(pid_t pid, int pidfd, const sigset_t *forwarded, struct err **reterr)
-{
-        for (;;) {
-                siginfo_t si = {0};
-                int sig;
-
-                if (waitid(P_PIDFD, (id_t)pidfd, &si, WEXITED | WNOHANG) < 0)
-                        return err_sys(reterr, errno, "wait for process %d", (int)pid);
-                if (si.si_pid != 0)
-                        return si.si_code == CLD_EXITED ? si.si_status : 128 + si.si_status;
-                sig = sigwaitinfo(forwarded, &si);
-                if (sig > 0 && sig != SIGCHLD)
-                        (void)sys_pidfd_send_signal(pidfd, sig);
-        }
-}
-
 static int run_foreground(struct oci *o, const struct create_args *a, struct oci_container *c,
                           int pidfd, struct err **reterr)
 {
         AUTO_ERR struct err *e = NULL;
-        sigset_t forwarded;
         int code;
 
-        signals_to_forward(&forwarded);
         /* From now on others may kill it, or look at it. */
         c->lock_fd = fd_close(c->lock_fd);
-        code = await_end(c->init.pid, pidfd, &forwarded, reterr);
+        code = oci_await_end(c->init.pid, pidfd, reterr);
         if (a->keep || code < 0)
                 return code;
         AUTO(oci_container_freep) struct oci_container *again = NULL;
@@ -136,8 +86,7 @@ static int run_run(struct oci *o, void *args, const struct strv *operands, struc
         const struct create_args *a = args;
         struct oci_create_opts opts = to_opts(a);
         AUTO_CLOSE int pidfd = -EBADF;
-        sigset_t forwarded;
-        int r = check_preserved(a, reterr);
+        int r = oci_check_preserved(a->preserve_fds, reterr);
 
         if (r == 0)
                 r = oci_check_id(operands->v[0], reterr);
@@ -145,9 +94,8 @@ static int run_run(struct oci *o, void *args, const struct strv *operands, struc
                 r = oci_open_root(o, reterr);
         if (r < 0)
                 return r;
-        signals_to_forward(&forwarded);
         if (!a->detach)
-                (void)sigprocmask(SIG_BLOCK, &forwarded, NULL);
+                oci_hold_signals();
         r = oci_create(o, operands->v[0], &opts, &c, &pidfd, reterr);
         if (r < 0)
                 return r;

@@ -138,50 +138,6 @@ static int launch(struct making *m, struct err **reterr)
         return r;
 }
 
-static int send_console(struct making *m, struct err **reterr)
-{
-        struct sockaddr_un addr = {.sun_family = AF_UNIX};
-        const char *path = m->opts->console_socket;
-        AUTO_CLOSE int fd = -EBADF;
-        int r;
-
-        if (!path)
-                return 0;
-        if (strlen(path) >= sizeof(addr.sun_path))
-                return err_sys(reterr, ENAMETOOLONG, "option '--console-socket': '%s'", path);
-        memcpy(addr.sun_path, path, strlen(path));
-        fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        if (fd < 0 || connect(fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-                return err_sys(reterr, errno, "option '--console-socket': '%s'", path);
-        r = fd_set_nonblock(m->p.terminal, false, reterr);
-        if (r < 0)
-                return r;
-        if (fd_send(fd, "/dev/ptmx", strlen("/dev/ptmx"), &m->p.terminal, 1) < 0)
-                return err_sys(reterr, errno, "option '--console-socket': '%s'", path);
-        return 0;
-}
-
-/* Digits alone: callers parse them without trimming. */
-static int write_pid_file(const struct making *m, struct err **reterr)
-{
-        const char *path = m->opts->pid_file;
-        AUTO_FREE char *dir = NULL;
-        AUTO_CLOSE int fd = -EBADF;
-        char text[16];
-        int r, n;
-
-        if (!path)
-                return 0;
-        dir = path_last(path) == path ? xstrdup(".")
-                                      : xstrndup(path, (size_t)(path_last(path) - path));
-        n = snprintf(text, sizeof(text), "%d", (int)m->p.pid);
-        fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-                return err_sys(reterr, errno, "option '--pid-file': '%s'", path);
-        r = atomic_file_write(fd, path_last(path), text, (size_t)n, 0644, false, reterr);
-        return r < 0 ? err_wrap(reterr, r, "option '--pid-file'") : 0;
-}
-
 static int make(struct making *m, struct err **reterr)
 {
         struct oci_container *c = m->c;
@@ -192,7 +148,8 @@ static int make(struct making *m, struct err **reterr)
             (r = bind_start(m, reterr)) < 0 || (r = launch(m, reterr)) < 0 ||
             (r = process_identify(m->p.pid, &c->init, reterr)) < 0 ||
             (r = c->cgroup ? cgroup_attach(c->cgroup, m->p.pid, reterr) : 0) < 0 ||
-            (r = send_console(m, reterr)) < 0 || (r = write_pid_file(m, reterr)) < 0)
+            (r = oci_send_console(m->opts->console_socket, m->p.terminal, reterr)) < 0 ||
+            (r = oci_write_pid_file(m->opts->pid_file, m->p.pid, reterr)) < 0)
                 return r;
         return oci_container_save(c, reterr);
 }

@@ -20,9 +20,9 @@
 #include <unistd.h>
 
 static const struct oci_command *const commands[] = {
-    &oci_cmd_create,   &oci_cmd_start, &oci_cmd_state,  &oci_cmd_kill,
-    &oci_cmd_delete,   &oci_cmd_run,   &oci_cmd_list,   &oci_cmd_spec,
-    &oci_cmd_features, &oci_cmd_pause, &oci_cmd_resume,
+    &oci_cmd_create, &oci_cmd_start,    &oci_cmd_exec,  &oci_cmd_state,
+    &oci_cmd_kill,   &oci_cmd_delete,   &oci_cmd_run,   &oci_cmd_list,
+    &oci_cmd_spec,   &oci_cmd_features, &oci_cmd_pause, &oci_cmd_resume,
 };
 
 #define FIELD(f) offsetof(struct oci_globals, f)

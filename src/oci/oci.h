@@ -83,8 +83,6 @@ int oci_container_forget(const struct oci *o, struct oci_container *c, struct er
 
 /* ---- lifecycle.c ---- */
 
-#define OCI_FIRST_PRESERVED 3
-
 struct oci_create_opts {
         const char *bundle;
         const char *pid_file, *console_socket; /* NULL: none */
@@ -98,6 +96,20 @@ int oci_start(struct oci_container *c, struct err **reterr);
 /* Kills what is left of it when @force, runs the poststop hooks, whose failures are warnings, and forgets it. Holds the lock. */
 int oci_delete(const struct oci *o, struct oci_container *c, bool force, struct err **reterr);
 
+/* ---- process.c ---- */
+
+#define OCI_FIRST_PRESERVED 3
+
+/* Before we open anything: a number that the caller has not open must not become a descriptor of ours. */
+int oci_check_preserved(uint32_t n, struct err **reterr);
+/* Hands the terminal over; @path NULL: there is nobody to have it. */
+int oci_send_console(const char *path, int terminal, struct err **reterr);
+int oci_write_pid_file(const char *path, pid_t pid, struct err **reterr); /* @path NULL: none */
+/* From now on signals wait for oci_await_end(). */
+void oci_hold_signals(void);
+/* Of our child, to which it passes our signals on: its exit code, or 128 and the number of the signal. */
+int oci_await_end(pid_t pid, int pidfd, struct err **reterr);
+
 /* ---- the commands ---- */
 
 struct oci_command {
@@ -110,9 +122,9 @@ struct oci_command {
         size_t args_size;
         int (*run)(struct oci *o, void *args, const struct strv *operands, struct err **reterr);
 };
-extern const struct oci_command oci_cmd_create, oci_cmd_start, oci_cmd_state, oci_cmd_kill,
-    oci_cmd_delete, oci_cmd_run, oci_cmd_list, oci_cmd_spec, oci_cmd_features, oci_cmd_pause,
-    oci_cmd_resume;
+extern const struct oci_command oci_cmd_create, oci_cmd_start, oci_cmd_exec, oci_cmd_state,
+    oci_cmd_kill, oci_cmd_delete, oci_cmd_run, oci_cmd_list, oci_cmd_spec, oci_cmd_features,
+    oci_cmd_pause, oci_cmd_resume;
 
 /* Prints a document for other programs. */
 int oci_print_json(struct json_object *o, struct err **reterr);

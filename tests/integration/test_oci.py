@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """kelp-oci's command line beyond what the specification says: what its callers rely on. The specification's clauses: test_oci_conformance_*.py."""
 import json
+import os
 import signal
 
 import pytest
 
+import oci_bundle
 from harness import wait_for
 
 
@@ -124,6 +126,37 @@ def test_terminal_without_a_socket_is_an_error(anyone):
     result = b.try_create()
     assert result.rc != 0 and "--console-socket" in result.err, result
     assert anyone("state", b.id).rc != 0
+
+
+def test_exec(anyone):
+    b, _ = pause(anyone)
+    assert b.inside("echo", "-n", "within") in ("within", "-n within")
+    assert b.try_inside("exit", 7).rc == 7
+    assert b.inside("env", options=["--env", "EXTRA=1"]).count("EXTRA=1") == 1
+    assert b.try_inside("/bin/missing").rc != 0
+
+
+def test_exec_of_a_process_file_detached(anyone):
+    b, _ = pause(anyone)
+    pid_file = anyone.work / "exec.pid"
+    process = {**b.process, "args": [oci_bundle.PROBE, "pause"]}
+    anyone.file("process.json", json.dumps(process))
+    anyone.ok("exec", "--process", anyone.work / "process.json", "--detach", "--pid-file", pid_file, b.id)
+    pid = int(pid_file.read_text())
+    assert os.path.exists(f"/proc/{pid}")
+    b.kill("KILL").delete("--force")
+    wait_for(lambda: pid not in anyone.processes(), 5)
+
+
+def test_exec_with_a_user(anyone):
+    b, _ = pause(anyone)
+    assert "uid=1000" in b.inside("id", options=["--user", "1000:1000"]).replace(" ", "=")
+
+
+def test_exec_in_a_stopped_container(anyone):
+    b = anyone.bundle("true").create().start().wait("stopped")
+    result = b.try_inside("true")
+    assert result.rc != 0 and "container not running" in result.err, result
 
 
 def test_list(anyone):
