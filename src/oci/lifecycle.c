@@ -216,6 +216,7 @@ int oci_start(struct oci_container *c, struct err **reterr)
         AUTO_STRV warnings = {0};
         AUTO_CLOSE int pidfd = -EBADF;
         enum oci_status status = oci_container_status(c, &pidfd);
+        struct err *e = NULL;
         int r;
 
         if (status != OCI_CREATED)
@@ -229,9 +230,13 @@ int oci_start(struct oci_container *c, struct err **reterr)
                 return err_new(reterr, ERR_INVALID,
                                "container '%s' cannot be started: its config.json has no process",
                                c->id);
-        r = launch_release(c->dir_fd, OCI_START_SOCKET, reterr);
-        if (r < 0)
-                return r;
+        r = launch_release(c->dir_fd, OCI_START_SOCKET, &e);
+        if (r < 0) {
+                /* It has ended, or is about to: not seen as running any more when we return. */
+                if (err_kind(e) != ERR_BUSY)
+                        (void)kill_and_wait(c, pidfd, NULL);
+                return err_move(reterr, r, &e);
+        }
         r = launch_hooks_run(c->spec, SPEC_HOOK_POSTSTART, "running", c->init.pid, NULL, reterr);
         if (r < 0)
                 (void)kill_and_wait(c, pidfd, NULL);
@@ -245,6 +250,7 @@ int oci_delete(const struct oci *o, struct oci_container *c, bool force, struct 
         AUTO_STRV warnings = {0}, unused = {0};
         AUTO_CLOSE int pidfd = -EBADF;
         enum oci_status status = oci_container_status(c, &pidfd);
+        bool has_spec;
         int r;
 
         if (status != OCI_STOPPED && !force) {
@@ -258,10 +264,11 @@ int oci_delete(const struct oci *o, struct oci_container *c, bool force, struct 
         r = c->cgroup ? cgroup_remove(c->cgroup, reterr) : 0;
         if (r < 0)
                 return err_wrap(reterr, r, "container '%s'", c->id);
-        /* Without a readable config.json there were no hooks: it had not come so far. */
-        if (oci_container_spec(c, &unused, NULL) == 0 &&
-            launch_hooks_run(c->spec, SPEC_HOOK_POSTSTOP, "stopped", 0, &warnings, reterr) < 0)
-                return -EINVAL;
+        /* Without a readable config.json there were no hooks: it had not come so far. They run when the container is no more. */
+        has_spec = oci_container_spec(c, &unused, NULL) == 0;
+        r = oci_container_forget(o, c, reterr);
+        if (r == 0 && has_spec)
+                r = launch_hooks_run(c->spec, SPEC_HOOK_POSTSTOP, "stopped", 0, &warnings, reterr);
         oci_warn(&warnings);
-        return oci_container_forget(o, c, reterr);
+        return r;
 }
