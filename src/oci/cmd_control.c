@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "cgroup/cgroup.h"
 #include "oci/oci.h"
+#include "spec/spec.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -53,17 +54,21 @@ static const struct opt kill_opts[] = {
     {0}};
 static const struct opt_section kill_sections[] = {{kill_opts, NULL, 0, false}, {0}};
 
+/* Where the first process of a pid namespace is killed, the others are; else only a cgroup knows all of them. */
 static int kill_all(struct oci_container *c, int pidfd, int sig, struct err **reterr)
 {
+        AUTO_STRV unused = {0};
         int r;
 
         if (c->cgroup)
                 return cgroup_kill(c->cgroup, sig, reterr);
-        if (oci_container_spec(c, &(struct strv){0}, reterr) < 0)
-                return -EINVAL;
-        /* Where the first process of a pid namespace is killed, the others are. */
-        if (sig == SIGKILL)
-                return 0;
+        r = oci_container_spec(c, &unused, reterr);
+        if (r < 0)
+                return r;
+        if (sig == SIGKILL && c->spec->ns[SPEC_NS_PID].enabled && !c->spec->ns[SPEC_NS_PID].path) {
+                r = sys_pidfd_send_signal(pidfd, sig);
+                return r < 0 && r != -ESRCH ? err_sys(reterr, -r, "kill container '%s'", c->id) : 0;
+        }
         r = err_new(reterr, ERR_UNSUPPORTED,
                     "container '%s' has no cgroup that would tell its processes", c->id);
         return err_hint(reterr, r, "give it one with linux.cgroupsPath, or leave out --all");
@@ -88,7 +93,7 @@ static int run_kill(struct oci *o, void *args, const struct strv *operands, stru
         if (pidfd < 0)
                 return err_new(reterr, ERR_BUSY, "container not running: '%s' is %s", c->id,
                                oci_status_name(status));
-        if (a->all && (c->cgroup || sig != SIGKILL))
+        if (a->all)
                 return kill_all(c, pidfd, sig, reterr);
         r = sys_pidfd_send_signal(pidfd, sig);
         if (r == -ESRCH)

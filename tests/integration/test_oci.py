@@ -162,6 +162,24 @@ def test_exec_in_a_stopped_container(anyone):
     assert result.rc != 0 and "container not running" in result.err, result
 
 
+def test_kill_all(anyone):
+    b = anyone.bundle("pause").create().start()
+    result = b.try_kill("TERM", "--all")
+    assert result.rc != 0 and "cgroup" in result.err, result
+    b.kill("KILL", "--all").wait("stopped")
+    b.kill("TERM", "--all")
+    b.delete()
+
+
+def test_kill_all_without_a_pid_namespace(anyone):
+    """Nobody knows all of its processes: that is no success."""
+    b = anyone.bundle("pause").namespaces(pid=False)
+    b.config["mounts"] = [m for m in b.config["mounts"] if m["type"] != "proc"]
+    b.create().start()
+    assert b.try_kill("KILL", "--all").rc != 0
+    assert b.status() == "running"
+
+
 def test_list(anyone):
     assert anyone.json("list", "--format", "json") == []
     b, _ = pause(anyone)
