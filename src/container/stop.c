@@ -314,13 +314,15 @@ int container_stop(const struct dirs *d, struct container *c, int signal, int64_
         if (c->status == CONTAINER_RUNNING)
                 pidfd = process_open(&c->process, NULL);
         if (pidfd >= 0) {
-                (void)sys_pidfd_send_signal(pidfd, signal ? signal : own);
+                /* Told before it is done: else the monitor may tell of the end before. */
                 tell_of_signal(d, c, signal ? signal : own);
+                (void)sys_pidfd_send_signal(pidfd, signal ? signal : own);
                 if (timeout_s == 0 || !wait_for_death(pidfd, timeout_s)) {
+                        if (!wait_for_death(pidfd, 0))
+                                tell_of_signal(d, c, SIGKILL);
                         r = sys_pidfd_send_signal(pidfd, SIGKILL);
                         if (r < 0 && r != -ESRCH)
                                 return err_sys(reterr, -r, "kill container '%s'", c->name);
-                        tell_of_signal(d, c, SIGKILL);
                 }
         }
         tell_monitor(c);
