@@ -118,16 +118,26 @@ static int bind_start(struct making *m, struct err **reterr)
         return 0;
 }
 
+/* Before it runs anything, and before its cgroup namespace is made, whose root is where it is then. */
+static int place(pid_t pid, void *arg, struct err **reterr)
+{
+        struct making *m = arg;
+
+        return cgroup_attach(m->c->cgroup, pid, reterr);
+}
+
 static int launch(struct making *m, struct err **reterr)
 {
         AUTO(launch_plan_freep) struct launch_plan *plan = NULL;
         AUTO_CLOSE int root_fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
         int fds[LAUNCH_PRESERVE_MAX], r;
-        struct launch_opts lo = {.orphan = true, .hold_fd = m->hold_fd};
+        struct launch_opts lo = {.orphan = true, .hold_fd = m->hold_fd, .place_arg = m};
         struct launch_io io = {.in = 0, .out = 1, .err = 2, .preserve = fds};
 
         if (root_fd < 0)
                 return err_sys(reterr, errno, "open '/'");
+        if (m->c->cgroup)
+                lo.place = place;
         for (; io.n_preserve < m->opts->preserve_fds; io.n_preserve++)
                 fds[io.n_preserve] = OCI_FIRST_PRESERVED + (int)io.n_preserve;
         r = launch_plan_new_with(m->c->spec, root_fd, m->c->dir_fd, &lo, &plan, reterr);
@@ -147,7 +157,6 @@ static int make(struct making *m, struct err **reterr)
             (r = make_cgroup(m, reterr)) < 0 || (r = oci_container_save(c, reterr)) < 0 ||
             (r = bind_start(m, reterr)) < 0 || (r = launch(m, reterr)) < 0 ||
             (r = process_identify(m->p.pid, &c->init, reterr)) < 0 ||
-            (r = c->cgroup ? cgroup_attach(c->cgroup, m->p.pid, reterr) : 0) < 0 ||
             (r = oci_send_console(m->opts->console_socket, m->p.terminal, reterr)) < 0 ||
             (r = oci_write_pid_file(m->opts->pid_file, m->p.pid, reterr)) < 0)
                 return r;

@@ -162,6 +162,15 @@ def test_exec_in_a_stopped_container(anyone):
     assert result.rc != 0 and "container not running" in result.err, result
 
 
+def test_a_cgroup_namespace_has_its_root_at_the_container(root_oci):
+    """The process is put into its cgroup before the namespace is made."""
+    b = root_oci.bundle("pause").namespaces(cgroup=None)
+    b.linux["cgroupsPath"] = f"/kelp-{root_oci.base.name}"
+    b.create().start()
+    assert "0::/" in b.inside("cat", "/proc/self/cgroup").splitlines()
+    b.kill("KILL").wait("stopped").delete()
+
+
 def test_kill_all(anyone):
     b = anyone.bundle("pause").create().start()
     result = b.try_kill("TERM", "--all")
