@@ -92,7 +92,8 @@ static int plan_program(struct launch_plan *p, struct err **reterr)
         if (args->n == 0 && !(p->process->absent && p->hold_fd >= 0))
                 return err_new(reterr, ERR_USAGE, "no command was given, and the image has none");
         p->argv = xcalloc(args->n + 1, sizeof(*p->argv));
-        memcpy(p->argv, args->v, args->n * sizeof(*p->argv));
+        if (args->n > 0) /* else there is no array to copy from */
+                memcpy(p->argv, args->v, args->n * sizeof(*p->argv));
         p->envp = xcalloc(env->n + 2, sizeof(*p->envp));
         for (size_t i = 0; i < env->n; i++)
                 p->envp[n++] = env->v[i];
