@@ -83,7 +83,11 @@ static int run_kill(struct oci *o, void *args, const struct strv *operands, stru
         int sig = SIGTERM, r;
 
         if (operands->n > 1 && parse_signal(operands->v[1], &sig) < 0)
-                return err_new(reterr, ERR_USAGE, "unknown signal '%s'", operands->v[1]);
+                return err_hint(reterr,
+                                err_new(reterr, ERR_USAGE,
+                                        "signal for container '%s': unknown signal '%s'",
+                                        operands->v[0], operands->v[1]),
+                                "give a number, or a name such as KILL or SIGTERM");
         r = find(o, operands, false, &c, reterr);
         if (r < 0)
                 return r;
@@ -190,8 +194,10 @@ static int run_list(struct oci *o, void *args, const struct strv *operands, stru
         int r;
 
         if (a->format && !json && strcmp(a->format, "table") != 0)
-                return err_new(reterr, ERR_USAGE, "option '--format': unknown format '%s'",
-                               a->format);
+                return err_hint(
+                    reterr,
+                    err_new(reterr, ERR_USAGE, "option '--format': unknown format '%s'", a->format),
+                    "it is table or json");
         r = oci_open_root(o, reterr);
         if (r == 0)
                 r = oci_list(o, &ids, reterr);

@@ -44,18 +44,24 @@ static struct oci_create_opts to_opts(const struct create_args *a)
                                         .preserve_fds = a->preserve_fds};
 }
 
+/* What can be refused before anything is made. */
+static int prepare(struct oci *o, const struct create_args *a, const char *id, struct err **reterr)
+{
+        int r = oci_check_preserved(a->preserve_fds, reterr);
+
+        if (r == 0)
+                r = oci_check_id(id, reterr);
+        return r == 0 ? oci_open_root(o, reterr) : r;
+}
+
 static int run_create(struct oci *o, void *args, const struct strv *operands, struct err **reterr)
 {
         AUTO(oci_container_freep) struct oci_container *c = NULL;
         const struct create_args *a = args;
         struct oci_create_opts opts = to_opts(a);
         AUTO_CLOSE int pidfd = -EBADF;
-        int r = oci_check_preserved(a->preserve_fds, reterr);
+        int r = prepare(o, a, operands->v[0], reterr);
 
-        if (r == 0)
-                r = oci_check_id(operands->v[0], reterr);
-        if (r == 0)
-                r = oci_open_root(o, reterr);
         return r < 0 ? r : oci_create(o, operands->v[0], &opts, &c, &pidfd, reterr);
 }
 
@@ -86,12 +92,8 @@ static int run_run(struct oci *o, void *args, const struct strv *operands, struc
         const struct create_args *a = args;
         struct oci_create_opts opts = to_opts(a);
         AUTO_CLOSE int pidfd = -EBADF;
-        int r = oci_check_preserved(a->preserve_fds, reterr);
+        int r = prepare(o, a, operands->v[0], reterr);
 
-        if (r == 0)
-                r = oci_check_id(operands->v[0], reterr);
-        if (r == 0)
-                r = oci_open_root(o, reterr);
         if (r < 0)
                 return r;
         if (!a->detach)

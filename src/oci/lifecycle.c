@@ -88,16 +88,20 @@ static int make_cgroup(struct making *m, struct err **reterr)
             .path = s->cgroups_path,
             .id = m->c->id,
             .resources = s->resources,
-            .lenient = geteuid() != 0 || (g->rootless && strcmp(g->rootless, "true") == 0),
+            .lenient = str_empty(g->rootless) || strcmp(g->rootless, "auto") == 0
+                           ? geteuid() != 0
+                           : strcmp(g->rootless, "true") == 0,
         };
         int r;
 
         if (g->cgroup_manager) {
                 r = cgroup_manager_from_name(g->cgroup_manager);
                 if (r < 0)
-                        return err_new(reterr, ERR_USAGE,
-                                       "option '--cgroup-manager': unknown manager '%s'",
-                                       g->cgroup_manager);
+                        return err_hint(reterr,
+                                        err_new(reterr, ERR_USAGE,
+                                                "option '--cgroup-manager': unknown manager '%s'",
+                                                g->cgroup_manager),
+                                        "it is cgroupfs, systemd or disabled");
                 co.manager = (enum cgroup_manager)r;
         }
         r = cgroup_create(&co, &m->c->cgroup, &warnings, reterr);

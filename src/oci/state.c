@@ -150,10 +150,13 @@ int oci_container_new(const struct oci *o, const char *id, struct oci_container 
 
         if (r < 0)
                 return r;
-        if (mkdirat(o->root_fd, id, 0700) < 0)
-                return errno == EEXIST
-                           ? err_new(reterr, ERR_EXISTS, "container already exists: '%s'", id)
-                           : err_sys(reterr, errno, "container '%s'", id);
+        if (mkdirat(o->root_fd, id, 0700) < 0) {
+                if (errno != EEXIST)
+                        return err_sys(reterr, errno, "container '%s'", id);
+                r = err_new(reterr, ERR_EXISTS, "container already exists: '%s'", id);
+                return err_hint(reterr, r, "choose another id, or remove it: kelp-oci delete %s",
+                                id);
+        }
         r = open_dir(o, c, reterr);
         if (r == 0)
                 r = lock_dir(c, reterr);

@@ -162,6 +162,19 @@ def test_exec_in_a_stopped_container(anyone):
     assert result.rc != 0 and "container not running" in result.err, result
 
 
+def test_rootless_says_whether_a_cgroup_may_be_lacking(oci):
+    """An ordinary user may not make one here: by default nothing is lost by that, and with --rootless=false it is an error."""
+    b = oci.bundle("true")
+    b.linux["cgroupsPath"] = "/kelp-not-ours"
+    b.save()
+    run = ("run", "--bundle", b.path, b.id)
+    assert oci.execute(oci.command(*run)).rc == 0
+    for value, code in (("auto", 0), ("true", 0), ("false", 1)):
+        result = oci.execute(oci.command("--rootless", value, *run))
+        assert result.rc == code, result
+    assert "cgroup" in result.err and "kelp-not-ours" in result.err, result
+
+
 def test_a_cgroup_namespace_has_its_root_at_the_container(root_oci):
     """The process is put into its cgroup before the namespace is made."""
     b = root_oci.bundle("pause").namespaces(cgroup=None)
